@@ -4,12 +4,15 @@ Each round, up to four pipelines deploy changes of one repository of up to six s
 fresh clone with a file remote, the real engine and real processes. Most processes are killed at a named point
 (tests/failpoints.py: before or after an fsync, a rename, a fetch, a push, an engine call, or during an apply), with the
 engine left alone or killed too, or an answer of the remote is lost or its request repeated; the remote is gone for
-moments, and stacks are deferred. In some rounds somebody forces the ledger back to an older version. Some pipelines are
-retried. Then one more pipeline deploys the newest commit, after releasing a lease that is left, as docs/ledger.md says.
+moments, and stacks are deferred. In some rounds somebody forces the ledger back to an older version, or deploys without
+the ledger, in a clone that may not write it or has no remote, and later deploys from there again, and records what that
+clone has. Some pipelines are retried, whatever has been deployed since. Then one more pipeline deploys the newest
+commit, after releasing a lease that is left, as docs/ledger.md says.
 What is asked of the history (of one that was forced back, all but the first's second half, and the engine may refuse a
 plan):
 
   - no plan is applied twice, and two pipelines that are alive never apply at the same time
+  - no stack is deployed from an older commit than one that was announced or recorded before
   - every entry is of a plan that was applied, or of an empty one; the serials of a stack never fall
   - in the end everything is as the newest commit says, nothing that is affected was skipped, the audit is whole, and
     one more deploy starts no engine
@@ -137,6 +140,8 @@ class Round:
         (first.path / "dodo.py").write_text(_FAILPOINTS)
         first.commit()
         self.remote = Remote(base, first)
+        self.dice = random.Random(f"without the ledger {seed}")  # noqa: S311 - the rounds before it stay as they were
+        self.recorded: dict[str, float] = {}  # when a deploy without the ledger was recorded
         self.jobs: list[Repository] = []
         self.killed: set[str] = set()
         self.wrong: list[str] = []
@@ -159,9 +164,13 @@ class Round:
             number: self._change() if number > 1 else self.remote.git("rev-parse", "main") for number in pipelines
         }
         self._together([(number, commits[number], 0) for number in pipelines])
+        number = self.dice.choice(list(pipelines))
+        kept = self._without_ledger(number, commits[number]) if self.dice.choice([True, False, False]) else None
         for attempt in (1, 2):
             again = [number for number in pipelines if self._happens(0.4)]
             self._together([(number, commits[number], attempt) for number in again])
+        if kept is not None:
+            self._again_there(kept, number)
         self._heal()
         points = self.world / "points"
         passed = points.read_text().split() if points.exists() else []  # where no job lived long enough
@@ -247,6 +256,38 @@ class Round:
                 shutil.copyfile(found[-1], path)
                 self.counts["state put back"] += 1
 
+    def _without_ledger(self, pipeline: int, commit: str) -> Repository:
+        """A deploy without the ledger, alone, in a clone that is kept."""
+        job = self._clone()
+        job.git("checkout", "--quiet", commit)
+        hook = self.remote.path / "hooks/pre-receive"
+        if self.dice.choice([True, False]):
+            job.git("remote", "remove", "origin")
+        else:
+            hook.parent.mkdir(exist_ok=True)
+            hook.write_text("#!/bin/sh\necho 'You are not allowed to push to protected branches.' >&2\nexit 1\n")
+            hook.chmod(0o755)
+        words = ("allow=unrecorded", "reason=an emergency", "deploy")
+        done = job.doit(*words, code=None, HISTORY_RUN=f"w{pipeline}r0")
+        (self.world / f"w{pipeline}r0.log").write_text(done.out)
+        self.counts[f"without the ledger: exit {done.code}"] += 1
+        if not hook.exists():
+            job.git("remote", "add", "origin", str(self.remote.path))
+        hook.unlink(missing_ok=True)
+        return job
+
+    def _again_there(self, job: Repository, pipeline: int) -> None:
+        """The same commit again, in the clone that has what is not recorded; then that is recorded."""
+        job.git("fetch", "--quiet", "origin", "main")
+        done = job.doit("deploy", code=None, HISTORY_RUN=f"p{pipeline}r8")
+        (self.world / f"p{pipeline}r8.log").write_text(done.out)
+        self.counts[f"again on its disk: exit {done.code}"] += 1
+        if "has been deploying" in done.out:
+            job.doit("reason=it died", "ledger", "release")
+            self.counts["released"] += 1
+        job.doit("ledger", "push", code=None if self.forced else 0)
+        self.recorded[f"w{pipeline}r0"] = time.time()
+
     def _processes(self, *jobs: Repository) -> Iterator[int]:
         marks = [f"HOME={job.home}".encode() for job in jobs]
         for entry in Path("/proc").glob("[0-9]*/environ"):
@@ -299,6 +340,7 @@ class Round:
         if self.wrong:
             raise HistoryError(self.wrong[0])
         self._judge_applies()
+        self._judge_order()
         self._judge_entries()
         for stack in self.stacks:
             path = self.base / f"states/{stack}-local.tfstate"
@@ -341,6 +383,17 @@ class Round:
                         continue
                     raise HistoryError(f"{first[2]} and {second[2]} applied at the same time: {first[3]}, {second[3]}")
 
+    def _judge_order(self) -> None:
+        """No pipeline goes back behind one with a later commit, in any stack: they are numbered in that order."""
+        began = [(line[1], line[2], float(line[4])) for line in self._applies() if line[0] == "begin"]
+        for run, stack, at in began:
+            if self.forced or run.startswith("w"):
+                continue
+            for other, same, before in began:
+                known = before if other.startswith("p") else self.recorded.get(other, at)
+                if stack == same and before < at and known < at and _number(other) > _number(run):
+                    raise HistoryError(f"{run} deployed {stack} after {other}, whose commit is newer")
+
     def _judge_entries(self) -> None:
         entries = json.loads(self._clone().doit("log", "--json", "--most", "0").out)["entries"]
         applied = {line[3] for line in self._applies() if line[0] == "begin"}
@@ -356,6 +409,10 @@ class Round:
             serials[entry["stack"]] = serial
         if sorted(serials) != self.stacks:
             raise HistoryError(f"only {sorted(serials)} are recorded, of {self.stacks}")
+
+
+def _number(run: str) -> int:
+    return int(run[1:].partition("r")[0])
 
 
 def _is_json(path: Path) -> bool:

@@ -80,7 +80,8 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
     """Apply a verified plan; the receipt is durable before this returns or raises."""
     layout, last, manifest = run.layout, assessment.receipt, artifact.manifest
     errored.refuse(run, stack)
-    allowed = [*judging.require(run, manifest), *succession.require(run, stack, last)]
+    order = succession.require(run, stack, last)
+    allowed = [*judging.require(run, manifest), *order.allowed]
     accepted = stateguard.require_planned(run, stack, last, manifest)
     given = {**upstream.values(run, stack).values, **manifest.images}  # exactly the planned references
     replaced = volatile.volatile(run.project, stack)  # by the plan's own values
@@ -98,6 +99,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
             produced=list(last.produced) if last else [], deployed=last.deployed if last else None,
             upstream=manifest.upstream, allowed=[*allowed, *without], images=manifest.images, plan_id=manifest.id,
             lineage=manifest.lineage, serial=manifest.serial, accepted=accepted, repaired=_repaired(run, stack),
+            besides=order.besides, follows=run.recording.follows(stack.name) if run.recording is not None else None,
         )  # fmt: skip
         store.claim(layout, manifest)
         receipt.write(layout, begun)

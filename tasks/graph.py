@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .run.action import printing
+from .run.action import ProgramText, printing
 from .run.commandline import json_option
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def _text(run: Run, form: str, as_json: bool = False) -> str:
         return as_document(run)
     shown, remark = FORMS[form](run.project.graph), _REMARKS[form]
     said = (f"{name}: {fault.message.splitlines()[0]}" for name, fault in run.project.faults.items())
-    return "\n".join([shown, *(f"{remark}{line}" for line in said)])
+    text = "\n".join([shown, *(f"{remark}{line}" for line in said)])
+    return ProgramText(text) if remark else text
 
 
 def as_text(graph: StackGraph) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _OF_STACKS = ("validate", "plan", "deploy", "verify", "drift")
 _WORDS = {"build": "[:BUILD] ...", "log": " [STACK ...]", "ledger": " COMMAND [ARGUMENT ...]"}
 _OPTIONS = {
-    "drift": {f"{ADOPT} STACK": "change the stack's code to what was done outside"},
+    "drift": {f"{ADOPT} STACK": "change the stack's code to match what was done outside"},
     "deploy": {
         f"{REPAIR} STACK,...": "undo the drift of these stacks, if it is what the last check has shown",
         AUTO_REPAIR: "undo the drift that was shown and that a rule of drift.repair names",
@@ -53,7 +53,8 @@ def usage(versions: str) -> str:
             *_rows(options.items(), width),
             "",
             "`doit list --all` shows the stacks' tasks, `doit help plan` explains a command,",
-            "`doit help run` shows all of doit's options, `doit version` shows the versions.",
+            "`doit help run` shows all of doit's options. `doit version` and `doit-tofu --version` show",
+            "these versions; `doit --version` is answered by doit, before it looks for us.",
         ]
     )
 

@@ -19,7 +19,7 @@ from doit.cmdparse import CmdParseError
 from doit.doit_cmd import DoitMain
 from doit.exceptions import InvalidCommand
 
-from .base import standard
+from .base import standard, terminal
 from .base.errors import DeployError, ExitCode
 from .base.text import few
 from .helptext import about, options, usage
@@ -32,6 +32,7 @@ _DODO = "dodo.py"
 _HELP = ("-h", "--help")
 _SYNONYMS = {"apply": "deploy", "fmt": "validate"}  # the engine's words for it
 _ENGINES = {"tofu": "OpenTofu", "terraform": "Terraform"}
+_ERROR = "ERROR: "  # what doit prints before an error
 _SHOWN = 12
 _USAGE = 3  # doit's exit code for a command line that it does not understand
 _CLOSE = 0.75  # "destroy" is not "deploy"
@@ -54,11 +55,11 @@ class _Command:
         standard.prepare()
         self.outstream = sys.stdout  # doit's own was None if the stream was closed
         if any(word in _HELP for word in arguments):
-            return _shown(lambda: print(_help(arguments)))  # noqa: T201 - before there is a run
+            return _shown(lambda: print(terminal.fit(_help(arguments))))  # noqa: T201 - before there is a run
         try:
             return super().parse_execute(arguments)  # type: ignore[misc] # of doit's command beside it
         except CmdParseError as error:
-            raise InvalidCommand(_of_option(arguments, str(error))) from None
+            raise _refusal(_of_option(arguments, str(error))) from None
 
     def execute(self, options: Any, words: list[str]) -> Any:
         """Run with options and the names of tasks.
@@ -73,7 +74,7 @@ class _Command:
         except InvalidCommand as error:
             if error.not_found is None:
                 raise
-            raise InvalidCommand(_of_name(error.not_found, [task.name for task in self.task_list])) from None
+            raise _refusal(_of_name(error.not_found, [task.name for task in self.task_list])) from None
 
 
 class Run(_Command, cmd_run.Run):  # type: ignore[misc] # doit has no types
@@ -116,7 +117,7 @@ class Help(_Showing, cmd_help.Help):  # type: ignore[misc]
         """
         if len(words) == 1 and is_ours():
             if words[0] in COMMANDS:
-                print(_about(words[0]))  # noqa: T201 - what was asked for
+                print(terminal.fit(_about(words[0])))  # noqa: T201 - what was asked for
                 return 0
             if words[0] not in (*self.cmds, "task"):
                 return self._about_task(options, words)
@@ -130,7 +131,7 @@ class Help(_Showing, cmd_help.Help):  # type: ignore[misc]
         """
         options["seek_file"] = True
         if not DoitCmdBase.execute(self, options, words):
-            raise InvalidCommand(_of_name(words[0], [task.name for task in self.task_list]))
+            raise _refusal(_of_name(words[0], [task.name for task in self.task_list]))
         return 0
 
 
@@ -155,9 +156,9 @@ def _print_our_usage(command: Any, commands: Any) -> None:
     if not is_ours():
         _print_usage(command, commands)
     elif isinstance(command, _Showing):
-        print(usage(versions()))  # noqa: T201 - what was asked for
+        print(terminal.fit(usage(versions())))  # noqa: T201 - what was asked for
     else:
-        _shown(lambda: print(usage(versions())))  # noqa: T201 - as above
+        _shown(lambda: print(terminal.fit(usage(versions()))))  # noqa: T201 - as above
 
 
 cmd_help.Help.print_usage = _print_our_usage  # `doit --help` makes doit's own class, but loads these commands first
@@ -257,6 +258,11 @@ def _home() -> Path | None:
         ours = f"from {__package__} import" in text or "from doit_tofu import" in text
         return folder if ours else None
     return None
+
+
+def _refusal(text: str) -> InvalidCommand:
+    """The error with a text, which doit prints behind a word of its own."""
+    return InvalidCommand(terminal.fit(f"{_ERROR}{text}", sys.stderr).removeprefix(_ERROR))
 
 
 def _of_option(arguments: Sequence[str], said: str) -> str:

@@ -57,11 +57,11 @@ def _require_free(head: Head) -> None:
 
 def _observations(run: Run) -> list[str]:
     """Rename the observations, too, where this job may write them."""
-    beside = run.once(observing.attach)
     try:
+        beside = run.once(observing.attach)
         return ["  and so are its observations"] if beside is not None and beside.rename() else []
     except LedgerError as error:
         return [
             f"  its observations keep the former name: {error.message}",
-            "  run this again where they can be written; until then, everything counts as new",
+            "  run this again where they can be written; until then, drift cannot tell what is new",
         ]

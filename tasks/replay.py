@@ -136,10 +136,20 @@ def _write(layout: Layout, known: Snapshot, clock: float) -> None:
     retention.prune(layout, *known.kept)
 
 
+def _as_shown(text: str) -> str:
+    """An answer for where it is printed now: it may have been kept on a wider terminal, or with colours."""
+    if "\x1b" not in text and not sys.stdout.isatty():
+        return text
+    from .base import terminal
+
+    colours = terminal.has_colours(sys.stdout, "none")  # a CI job has no snapshot
+    return terminal.restyled(text, terminal.columns(), colours=colours)
+
+
 def _print(text: str, *, reading: bool) -> None:
     """Print; a closed pipe or a full disk does not change how the command ends."""
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(_as_shown(text))
         sys.stdout.flush()
     except (OSError, ValueError) as error:
         from .run.output import complain_of

@@ -7,10 +7,11 @@ import re
 import shlex
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from . import build
-from .base.errors import DeployError, EngineError
+from .base.errors import DeployError, EngineError, UnformattedError
 from .base.problem import Where
 from .base.text import plural
 from .engine import diagnostics
@@ -22,9 +23,10 @@ from .run.action import stage_action
 from .run.assessment import assess_once
 from .run.commandline import COMMANDS
 from .run.result import Result, Status
+from .run.selection import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .project.stack import Stack
     from .run.run import Run
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 STAGE = "validate"
 _UNFORMATTED, _OK = 3, 0
+_FEW = 5  # files that a command names one by one
 _CHUNK = 1000  # a number of files that fits an argument list everywhere
 _BROKEN = re.compile(r"\bon (\S+) line \d+")
 _LINE = re.compile(r"\bon \S+ line (\d+)")
@@ -100,27 +103,41 @@ class Formats:
         if problems:
             # The differences show code, so also the defaults of variables that are declared sensitive.
             run.mask.add(variables.sensitive_values(run.project, stack, {}))
-            broken = [problem.path for problem in problems if problem.broken]
-            unformatted = [problem.path for problem in problems if not problem.broken]
-            shown = {"not valid": broken, "not formatted": unformatted}
-            format_them = f"`{run.engine().kind} fmt {shlex.join(unformatted)}`"
-            first = next((problem for problem in problems if problem.broken), None)
-            raise EngineError(
-                "; ".join(f"{what}: {', '.join(paths)}" for what, paths in shown.items() if paths)
-                + (f": {first.error}" if first is not None else ""),
-                log="\n".join(problem.text for problem in problems),
-                where=Where(first.path, first.line) if first is not None else None,
-                stack=stack.name,
-                untouched="nothing was planned or applied",
-                next_step=" and ".join(
-                    [*(["correct the errors above"] if broken else []), *([format_them] if unformatted else [])]
-                ),
-            )
+            raise self._error(stack, problems)
         if stack.name in run.asked.planned:
             return Result(STAGE, stack.name, Status.OK, "formatted; the plan validates the rest")
         completed = validated.check(run, stack)
         warnings = len(diagnostics.warnings(completed.events)) or completed.raw.count("Warning: ")
         return Result(STAGE, stack.name, Status.OK, f"valid, {plural(warnings, 'warning')}" if warnings else "valid")
+
+    def _error(self, stack: Stack, problems: list[BadFile]) -> EngineError:
+        """What is wrong with the files of a stack; where all of them parse, one command formats those of the run."""
+        broken = [problem.path for problem in problems if problem.broken]
+        unformatted = [problem.path for problem in problems if not problem.broken]
+        shown = {"not valid": broken, "not formatted": unformatted}
+        together = unformatted if broken else self._unformatted or unformatted
+        format_them = format_command(self._run.engine().kind, together)
+        first = next((problem for problem in problems if problem.broken), None)
+        return (EngineError if broken else UnformattedError)(
+            "; ".join(f"{what}: {', '.join(paths)}" for what, paths in shown.items() if paths)
+            + (f": {first.error}" if first is not None else ""),
+            log="\n".join(problem.text for problem in problems),
+            where=Where(first.path, first.line) if first is not None else None,
+            stack=stack.name,
+            untouched="nothing was planned or applied",
+            next_step=" and ".join(
+                [*(["correct the errors above"] if broken else []), *([format_them] if unformatted else [])]
+            ),
+        )
+
+    @cached_property
+    def _unformatted(self) -> list[str]:
+        """The files of the run's stacks that are not formatted; of all stacks where this run is one of many jobs."""
+        run = self._run
+        names = run.project.stacks if run.request.part is Part.JOB else run.asked.validated
+        files = {path for name in names for path in validated.readable_files(run, run.project.stacks[name])}
+        found = self._problems or {}
+        return [path for path, problem in sorted(found.items()) if not problem.broken and path in files]
 
     def _of(self, stack: Stack) -> list[BadFile]:
         with self._lock:
@@ -156,6 +173,14 @@ class Formats:
             problems.update({path: BadFile(path, _about(path, done.output), broken=True) for path in broken})
             names = [name for name in names if name not in broken]
         return problems
+
+
+def format_command(engine: str, paths: Sequence[str]) -> str:
+    """The command that formats files: a few by name, many by the folders that they are in."""
+    if len(paths) <= _FEW:
+        return f"`{engine} fmt {shlex.join(paths)}`"
+    folders = sorted({path.partition("/")[0] for path in paths})
+    return f"`{engine} fmt -recursive {shlex.join(folders)}`"
 
 
 def _about(path: str, output: str) -> str:

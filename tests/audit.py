@@ -2,7 +2,7 @@
 
 Reads are seen of what another job or cache may have written: all below `.deploy` and in the user's cache.
 
-Run in the forked process (see `forkserver`); what goes round the gates is a line in the file that `TESTS_AUDIT` names.
+Installed in the forked process (see `forkserver`); what goes round the gates is a line in the file that `TESTS_AUDIT` names.
 """
 
 from __future__ import annotations
@@ -100,8 +100,3 @@ def _module(frame: FrameType | None, inside: str) -> str | None:
             return name.removeprefix(inside)
         frame = frame.f_back
     return None
-
-
-if __name__ == "<run_path>":
-    _package = sys.modules.get("doit_tofu") or sys.modules["tasks"]
-    install(os.environ["TESTS_AUDIT"], str(_package.__path__[0]))

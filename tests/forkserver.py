@@ -3,17 +3,19 @@
 Importing takes longer than most runs, and the tests run doit more than a thousand times. What is forked runs
 `python -m doit` as a fresh interpreter does: with its own session, folder, environment, arguments and files. What is
 about the start of Python itself (another interpreter, a `PYTHON...` variable, another locale) has to be started afresh;
-with `TESTS_FORK=no` everything is.
+with `TESTS_FORK=no` everything is. Scripts that a test runs have it forked by `forkclient`.
 """
 
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import json
 import os
 import pkgutil
 import runpy
+import secrets
 import select
 import signal
 import socket
@@ -23,11 +25,13 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _ROOT = Path(__file__).parent.parent
 _LARGEST = 1 << 20
@@ -107,9 +111,13 @@ class ForkServer:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._lock = threading.Lock()  # tests run doit in threads
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        self.address = f"doit-tofu-tests-{secrets.token_hex(8)}"  # an abstract one: nothing of it is left
+        with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+            door.bind(f"\0{self.address}")
+            door.listen()
+            ends = [theirs.fileno(), door.fileno()]
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno())], pass_fds=[theirs.fileno()], env=dict(environment),
+                [sys.executable, __file__, *map(str, ends)], pass_fds=ends, env=dict(environment),
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             )  # fmt: skip
 
@@ -123,8 +131,8 @@ class ForkServer:
         out, out_end = os.pipe()
         status, status_end = os.pipe()
         message = json.dumps({"arguments": arguments, "folder": str(folder), "environment": dict(environment)})
-        with self._lock:
-            socket.send_fds(self._socket, [message.encode()], [out_end, status_end])
+        with self._lock, open(os.devnull) as nothing:  # noqa: PTH123 - as a file of `python -m doit` is
+            socket.send_fds(self._socket, [message.encode()], [nothing.fileno(), out_end, out_end, status_end])
             pid = self._socket.recv(20)
         os.close(out_end)
         os.close(status_end)
@@ -136,6 +144,7 @@ def _preload() -> None:
     """Import the package as `dodo.py` will find it, all of it, and leave `sys.path` as it was."""
     path = list(sys.path)
     del sys.path[0]  # this folder
+    _keep_entry_points()
     try:
         package = importlib.import_module("doit_tofu")
     except ImportError:
@@ -150,41 +159,84 @@ def _preload() -> None:
     if "apprise" in sys.modules:
         sys.modules["apprise"].Apprise.instantiate("json://localhost")  # has it import its hundred services
     _compile_templates(package.__name__)
+    _audit()
     sys.path[:] = path
+    gc.collect()
+    gc.freeze()  # collecting garbage in a forked process would copy every page that has an object
+
+
+def _keep_entry_points() -> None:
+    """Read the entry points of what is installed once: doit reads them all at each start."""
+    read, installed = metadata.entry_points, list(sys.path)
+    kept = read()
+
+    def entry_points(**wanted: str) -> metadata.EntryPoints:
+        """What `importlib.metadata` has of this name; where a test brings a distribution of its own, it is found."""
+        before, after = sys.path[: -len(installed)], sys.path[-len(installed) :]
+        if after != installed or any(next(Path(folder).glob("*-info"), None) for folder in before):
+            return read(**wanted)
+        return kept.select(**wanted)
+
+    metadata.entry_points = entry_points
+
+
+@cache
+def _audit() -> Callable[[str, str], None]:
+    """What watches a process."""
+    install: Callable[[str, str], None] = runpy.run_path(str(_ROOT / "tests/audit.py"))["install"]
+    return install
 
 
 def _compile_templates(package: str) -> None:
     """Compile the templates of the reports, which takes longer than to fill them in."""
     environment = importlib.import_module(f"{package}.reports.environment")
     for template in Path(environment.__file__ or "").parent.glob("templates/*.j2"):
-        environment.own().get_template(template.name)
+        for name in (template.name, f"builtin/{template.name}"):  # as reports name it, and as templates do
+            environment.own().get_template(name)
 
 
-def _serve(channel: socket.socket) -> dict[str, object] | None:
-    """Fork a process for each message; returns the message in each of the forked ones, and None when all is over."""
+def _serve(channel: socket.socket, door: socket.socket) -> dict[str, object] | None:
+    """Fork a process for each message; returns the message in each of the forked ones, and None when all is over.
+
+    Args:
+        channel: Brings the messages of the test process, each with standard streams and where to write the exit code;
+            is answered with the process's id.
+        door: Where clients connect with one message and standard streams; is answered with the exit code.
+    """
     running: dict[int, tuple[int, int]] = {}  # pidfd: its process and where to write its exit code
     while True:
-        for ready in select.select([channel, *running], [], [])[0]:
-            if ready is not channel:
+        for ready in select.select([channel, door, *running], [], [])[0]:
+            if isinstance(ready, int):
                 pid, status = running.pop(ready)
-                os.write(status, str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+                with suppress(OSError):  # nothing waits for it any more
+                    os.write(status, str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
                 os.close(status)
                 os.close(ready)
                 continue
-            text, descriptors, _, _ = socket.recv_fds(channel, _LARGEST, 2)
+            asking = channel if ready is channel else door.accept()[0]
+            text, descriptors, _, _ = socket.recv_fds(asking, _LARGEST, 4)
             if not text:
-                return None
-            out, status = descriptors
+                if asking is channel:
+                    return None
+                asking.close()
+                continue
+            status = descriptors.pop() if asking is channel else asking.detach()
             pid = os.fork()
             if pid == 0:
                 os.setsid()
-                os.dup2(out, 1)
-                os.dup2(out, 2)
+                for number, descriptor in enumerate(descriptors):
+                    os.dup2(descriptor, number)
                 os.closerange(3, 1 << 16)
                 return dict(json.loads(text))
-            os.close(out)
+            for descriptor in descriptors:
+                os.close(descriptor)
             running[os.pidfd_open(pid)] = (pid, status)
-            channel.send(str(pid).encode())
+            if ready is channel:
+                channel.send(str(pid).encode())
+
+
+def _keep_in_memory(_descriptor: int) -> None:
+    """In place of `os.fsync`: tests end processes, never the machine, and many of them would wait for its disk."""
 
 
 def _run(message: dict[str, object]) -> NoReturn:
@@ -195,6 +247,7 @@ def _run(message: dict[str, object]) -> NoReturn:
     os.chdir(str(folder))
     os.environ.clear()
     os.environ.update(environment)
+    os.fsync = _keep_in_memory
     time.tzset()
     tempfile.tempdir = None  # it was asked for before TMPDIR was set
     for name, number in (("stdout", 1), ("stderr", 2)):  # those of the server have a pipe where it had something else
@@ -206,7 +259,8 @@ def _run(message: dict[str, object]) -> NoReturn:
     sys.path[0] = str(folder)
     sys.argv = ["doit", *arguments]
     if "TESTS_AUDIT" in environment:
-        runpy.run_path(str(_ROOT / "tests/audit.py"))
+        package = sys.modules.get("doit_tofu") or sys.modules["tasks"]
+        _audit()(environment["TESTS_AUDIT"], str(package.__path__[0]))
     try:
         runpy.run_module("doit", run_name="__main__", alter_sys=True)
     except SystemExit as ended:
@@ -230,10 +284,12 @@ def _end(code: int) -> None:
 
 
 def _main() -> None:
-    with socket.socket(fileno=int(sys.argv[1])) as channel:
+    with socket.socket(fileno=int(sys.argv[1])) as channel, socket.socket(fileno=int(sys.argv[2])) as door:
         _preload()
-        message = _serve(channel)
-        channel.detach() if message else None
+        message = _serve(channel, door)
+        if message is not None:  # they are closed
+            channel.detach()
+            door.detach()
     if message is not None:
         _run(message)
 

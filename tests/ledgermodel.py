@@ -12,9 +12,10 @@ import random
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from tasks.base.files import sha256_bytes
-from tasks.ledger import machine
+from tasks.ledger import machine, order
 from tasks.ledger.machine import (  # fmt: skip
     Announce,
     Batch,
@@ -39,6 +40,11 @@ from tasks.ledger.machine import (  # fmt: skip
 from tasks.ledger.machine import Record as Recorded
 from tasks.ledger.record import RECENT, Begun, Change, Head, Kind, Record
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tasks.base.jsonvalue import Json, JsonObject
+
 Receipts = dict[str, Record]
 Steps = Generator[str, None, None]
 
@@ -50,6 +56,11 @@ POINTS = (
 
 class BrokenError(AssertionError):
     """A history that must not be."""
+
+
+def is_certain(receipt: Mapping[str, Json]) -> bool:
+    """Whether a receipt is of an apply that succeeded, and was the last."""
+    return receipt["outcome"] == "applied" and not receipt.get("besides")
 
 
 @dataclass(frozen=True)
@@ -100,11 +111,23 @@ class Process:
     failpoint: tuple[str, int] | None = None
     passed: dict[str, int] = field(default_factory=dict)
     disk: dict[str, Change | None] = field(default_factory=dict)
+    known: dict[str, str] = field(default_factory=dict)  # of each stack the change that the ledger had, as it was read
+    follows: dict[str, str] = field(default_factory=dict)  # of each stack the change that its apply replaces
 
     def dies_at(self, point: str) -> bool:
         """Whether it is killed at this point, which it has just reached."""
         self.passed[point] = self.passed.get(point, 0) + 1
         return self.failpoint == (point, self.passed[point])
+
+
+@dataclass
+class Disk:
+    """What a dead process left: its receipts, and what it knew of the ledger."""
+
+    pipeline: Pipeline
+    receipts: dict[str, Change | None]
+    known: dict[str, str] = field(default_factory=dict)
+    follows: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -129,7 +152,8 @@ class World:
     away: int = 0  # steps for which the network is gone
     touched: bool = False  # whether a stranger has rewritten the ledger
     reads: dict[str, str] = field(default_factory=dict)  # the upstream of a stack
-    disks: list[tuple[Pipeline, dict[str, Change | None]]] = field(default_factory=list)  # what dead processes left
+    failed: set[str] = field(default_factory=set)  # the plans whose apply failed
+    disks: list[Disk] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     pushes: int = 0
 
@@ -247,46 +271,31 @@ class World:
             return
         assert process.state.known is not None
         seen, records = process.state.known, dict(self.records_of(process.state.known))
-        affected = self.affected(seen, records, wanted, process.me)
+        process.known = {name: item.change for name, item in records.items()}
+        affected = self.affected(process, seen, records, wanted)
         if not affected:
             self.judge_nothing_to_do(seen, wanted)
             yield from self.finish(process)
             return
-        plans = {name: self.plan(process, name, seen, records, affected) for name in affected}
-        yield "planned"
-        began = Announce(
-            {
-                name: Begun(holder=process.me.holder, run=process.me.run, since="", plan_id=plan)
-                for name, plan in plans.items()
-            }
-        )
-        event: machine.Event = began
-        for _ in range(6):
-            told = yield from self.drive(process, event)
-            if any(isinstance(effect, Held) for effect in told):
-                break
-            busy = next((effect for effect in told if isinstance(effect, Busy)), None)
-            if busy is None:
-                process.trouble = next((effect.trouble for effect in told if isinstance(effect, Failed)), None)
-                yield from self.finish(process)
-                return
-            self.count("busy")
-            holder = next(item for item in self.pipelines if f"p{item.number}" == busy.lease.holder)
-            event = HolderEnded(busy.lease.holder) if holder.ended else Look()
-            yield "answered"
-        else:
+        if self.is_refused(process, seen, records, affected):
+            process.trouble = Trouble.DENIED
             yield from self.finish(process)
             return
-        process.holding = True
+        plans = {name: self.plan(process, name, seen, records, affected) for name in affected}
+        yield "planned"
+        self.queue(process, records)
+        yield from self.announce(process, plans)
+        if not process.holding:
+            yield from self.finish(process)
+            return
         now = process.state.known
         current = self.records_of(now)
-        if any(current.get(name) != records.get(name) for name in self.real) or self.left_by_others(
-            now, plans, process.me
-        ):
+        if self.moved(process, current, records) or self.left_by_others(now, plans, process.me):
             self.count("moved on while planning")
             process.trouble = Trouble.CROWDED
             yield from self.finish(process)
             return
+        process.follows = {name: item.change for name, item in current.items()}
         yield "announced"
         for name, plan in plans.items():
             yield "between stacks"
@@ -296,20 +305,59 @@ class World:
             if process.disk.get(self.reads.get(name, ""), None) is None and plan is None:
                 process.trouble = Trouble.DENIED  # its upstream was not applied
                 break
-            yield from self.apply(process, name, self.latest(process, name, plan), wanted, current.get(name))
+            self.judge_order(process, name)
+            yield from self.apply(process, name, self.latest(process, name, plan), wanted)
             if self.random.random() < 0.4:
                 yield from self.drive(process, Flush())
         yield from self.finish(process)
         if process.trouble is None and not self.touched:
             self.judge_deployed(process, wanted)
 
-    def affected(self, head: Head, records: Receipts, wanted: dict[str, int], me: Me) -> list[str]:
-        del me
+    def announce(self, process: Process, plans: dict[str, str | None]) -> Steps:
+        """Take the lease, and wait for one that is held; the process then holds it, or not."""
+        event: machine.Event = Announce(
+            {
+                name: Begun(
+                    holder=process.me.holder, run=process.me.run, since="", plan_id=plan,
+                    commits=(str(process.pipeline.commit),),
+                )
+                for name, plan in plans.items()
+            }
+        )  # fmt: skip
+        for _ in range(6):
+            told = yield from self.drive(process, event)
+            if any(isinstance(effect, Held) for effect in told):
+                process.holding = True
+                return
+            busy = next((effect for effect in told if isinstance(effect, Busy)), None)
+            if busy is None:
+                process.trouble = next((effect.trouble for effect in told if isinstance(effect, Failed)), None)
+                return
+            self.count("busy")
+            holder = next(item for item in self.pipelines if f"p{item.number}" == busy.lease.holder)
+            event = HolderEnded(busy.lease.holder) if holder.ended else Look()
+            yield "answered"
+
+    def affected(self, process: Process, head: Head, records: Receipts, wanted: dict[str, int]) -> list[str]:
+        del process
         return [
             name for name, version in wanted.items()
             if name in head.begun or name not in records
-            or records[name].receipt["outcome"] != "applied" or records[name].receipt["version"] != version
+            or not is_certain(records[name].receipt) or records[name].receipt["version"] != version
         ]  # fmt: skip
+
+    def is_refused(self, process: Process, head: Head, records: Receipts, affected: list[str]) -> bool:
+        """Whether a deploy of an older commit is refused; here any commit may be deployed over any other."""
+        del process, head, records, affected
+        return False
+
+    def queue(self, process: Process, records: Receipts) -> None:
+        """Record what is on the disk only, together with the announcement; here nothing is."""
+
+    def moved(self, process: Process, now: Receipts, records: Receipts) -> bool:
+        """Whether another run has deployed while this one planned."""
+        del process
+        return any(now.get(name) != records.get(name) for name in self.real)
 
     def latest(self, process: Process, name: str, plan: str | None) -> str:
         """The plan that is applied: made now if the stack was deferred, or if what it reads has changed."""
@@ -337,7 +385,7 @@ class World:
         fits = pipeline.planned.get(name) == follows
         return handed if fits else f"{handed} again {pipeline.retries}"
 
-    def apply(self, process: Process, name: str, plan: str, wanted: dict[str, int], before: Record | None) -> Steps:
+    def apply(self, process: Process, name: str, plan: str, wanted: dict[str, int]) -> Steps:
         process.disk[name] = None
         yield "receipt started"
         others = [
@@ -354,10 +402,15 @@ class World:
         good = self.random.random() < 0.9
         self.real[name] = (wanted[name] if good else -1, serial)
         self.applied[plan] = (name, serial)
+        if not good:
+            self.failed.add(plan)
         yield "engine ended"
-        outcome = "applied" if good else "failed"
-        receipt = {"outcome": outcome, "version": wanted[name], "plan_id": plan, "serial": serial}
-        change = Change(Kind.DEPLOY, f"{process.me.run} {name}", "", name, plan, receipt, follows=before.change if before else None)  # fmt: skip
+        follows = process.follows.get(name)
+        receipt: JsonObject = {
+            "outcome": "applied" if good else "failed", "version": wanted[name], "plan_id": plan, "serial": serial,
+            "commit": str(process.pipeline.commit), "follows": follows,
+        }  # fmt: skip
+        change = Change(Kind.DEPLOY, f"{process.me.run} {name}", "", name, plan, receipt, follows=follows)
         process.disk[name] = change
         yield "receipt ended"
         process.state, _ = machine.step(process.state, Recorded(change))
@@ -376,11 +429,12 @@ class World:
     def leave(self, process: Process) -> None:
         """Keep what a process left on its disk, as an artifact."""
         if process.disk:
-            self.disks.append((process.pipeline, process.disk))
+            self.disks.append(Disk(process.pipeline, process.disk, process.known, process.follows))
 
     def push(self) -> None:
         """Start `doit ledger push` on what a process left, unless that pipeline runs again."""
-        pipeline, disk = self.disks.pop(self.random.randrange(len(self.disks)))
+        disk = self.disks.pop(self.random.randrange(len(self.disks)))
+        pipeline = disk.pipeline
         if pipeline.alive:
             return
         self.pushes += 1
@@ -389,29 +443,26 @@ class World:
         process.steps = self.pushing(process, disk)
         pipeline.alive = process
 
-    def pushing(self, process: Process, disk: dict[str, Change | None]) -> Steps:
+    def pushing(self, process: Process, disk: Disk) -> Steps:
         """What `doit ledger push` does: it records the receipts of applies that have ended."""
         told = yield from self.drive(process, Look())
         head = process.state.known
         if any(isinstance(effect, Failed) for effect in told) or head is None:
             process.trouble = Trouble.UNREACHABLE
-            self.disks.append((process.pipeline, disk))
+            self.disks.append(disk)
             return
         held = self.records_of(head)
-        process.disk = disk
-        for name, change in disk.items():
+        process.disk, process.known, process.follows = disk.receipts, disk.known, disk.follows
+        for name, change in disk.receipts.items():
             if change is None or change.receipt is None:
                 continue
-            known = held.get(name)
-            same = known is not None and known.receipt.get("plan_id") == change.receipt["plan_id"]
-            kind = Kind.VERIFY if same else Kind.DEPLOY
-            again = replace(change, kind=kind, id=f"{process.me.run} {name}")
+            again = recorded_later(change, f"{process.me.run} {name}", disk.known.get(name), held.get(name))
             process.state, _ = machine.step(process.state, Recorded(again))
             self.count("pushed later")
         told = yield from self.drive(process, Flush())
         process.trouble = process.trouble or Trouble.DENIED  # the pipeline itself has not ended well
         if not process.state.settled or any(isinstance(effect, Failed) for effect in told):
-            self.disks.append((process.pipeline, disk))
+            self.disks.append(disk)
 
     def records_of(self, head: Head) -> Receipts:
         """The records at a head; shards are read by digest, so they belong to it."""
@@ -422,23 +473,26 @@ class World:
 
     # The judge
 
+    def judge_order(self, process: Process, name: str) -> None:
+        """An apply is about to start: whether its commit may be deployed now."""
+
     def judge_nothing_to_do(self, head: Head, wanted: dict[str, int]) -> None:
         if self.touched or head.lease is not None:
             return
-        if (
-            self.home
-            and self.home.head == head
-            and any(self.real[name][0] != version for name, version in wanted.items())
-        ):
+        if self.home and self.home.head == head and self.differing(wanted):
             raise BrokenError(f"affected and skipped: wanted {wanted}, real {self.real}")
 
     def judge_deployed(self, process: Process, wanted: dict[str, int]) -> None:
         self.count("deployed")
         others = [item for item in self.pipelines if item is not process.pipeline and item.alive and item.alive.holding]
         if not others and process.state.known == (self.home.head if self.home else None):
-            wrong = [name for name, version in wanted.items() if self.real[name][0] != version]
+            wrong = self.differing(wanted)
             if wrong:
                 raise BrokenError(f"{process.me.run} ended well, and {wrong} is not as it wants it")
+
+    def differing(self, wanted: dict[str, int]) -> list[str]:
+        """The stacks that are not as they are wanted."""
+        return [name for name, version in wanted.items() if self.real[name][0] != version]
 
     def judge_history(self) -> None:
         assert self.home is not None
@@ -454,6 +508,8 @@ class World:
             assert change.receipt is not None
             if change.plan not in self.applied:
                 raise BrokenError(f"a receipt of {change.plan}, which was never applied")
+            if change.receipt["outcome"] == "failed" and change.receipt["plan_id"] not in self.failed:
+                raise BrokenError(f"{change.id} says that an apply failed which did not")
             serial = change.receipt["serial"]
             assert isinstance(serial, int)
             if serial < serials.get(change.stack, 0):
@@ -476,6 +532,7 @@ class World:
             self.haunt()
             if self.strangers and self.random.random() < 0.01:
                 self.rewrite()
+            self.happen()
             live = [item for item in self.pipelines if item.alive]
             if waiting and (not live or self.random.random() < 0.15):
                 self.start(waiting.pop())
@@ -490,6 +547,9 @@ class World:
             self.go_on(self.random.choice(live))
         self.heal()
         return self.counts
+
+    def happen(self) -> None:
+        """What else happens; here nothing does."""
 
     def go_on(self, pipeline: Pipeline) -> None:
         process = pipeline.alive
@@ -556,12 +616,20 @@ class World:
             last.retries += 1
         if not self.touched:
             wanted = self.code[last.commit]
-            if process.trouble is None and (wrong := [name for name in wanted if self.real[name][0] != wanted[name]]):
+            if process.trouble is None and (wrong := self.differing(wanted)):
                 raise BrokenError(f"in the end {wrong} is not as it is wanted")
             assert self.home is not None
             if process.trouble is None and self.home.head.lease and self.home.head.lease.holder == process.me.holder:
                 raise BrokenError("in the end the lease is still held")
             self.judge_history()
+
+
+def recorded_later(change: Change, event: str, known: str | None, held: Record | None) -> Change:
+    """How a receipt is recorded by a later run than the one that wrote it."""
+    assert change.receipt is not None
+    same = held is not None and held.receipt.get("plan_id") == change.receipt["plan_id"]
+    kind = Kind.VERIFY if same else Kind.DEPLOY
+    return replace(change, kind=kind, id=event, follows=order.follows(change.receipt, known, held))
 
 
 def play(seed: int, *, strangers: bool = False) -> dict[str, int]:

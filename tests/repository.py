@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import stat
@@ -40,12 +41,15 @@ DODO = (
     else f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom tasks import *\n"
 )
 
-# Its processes are short and small: collecting garbage is a third of their work.
+ENGINE_VERSION = "1.12.6"
+# Its processes are short and small: collecting garbage is a third of their work. The fixture `tofu` has asked for its
+# version: that is not asked again in each test.
 LOGGING_ENGINE = """\
 #!/bin/sh
 printf '%s\\n' "${{PWD##*/}} $*" >> '{log}'
+[ "$*" = version ] && echo 'OpenTofu vENGINE_VERSION' && exit
 GOGC=off exec '{tofu}' "$@"
-"""
+""".replace("ENGINE_VERSION", ENGINE_VERSION)
 
 # No test's tree gets byte code. What pip installed has its own; for the package of this tree it is kept elsewhere.
 BYTE_CODE = (
@@ -162,7 +166,7 @@ class Repository:
             "HOME": str(self.home),
             "DOIT_TOFU_CACHE": str(self.home / "cache"),
             "TESTS_AUDIT": str(self.home / "audit.log"),
-            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_GLOBAL": str(ROOT / "tests/git.config"),
             "GIT_AUTHOR_NAME": "Test", "GIT_AUTHOR_EMAIL": "test@example.test",
             "GIT_COMMITTER_NAME": "Test", "GIT_COMMITTER_EMAIL": "test@example.test",
             "LANG": "C.UTF-8", **BYTE_CODE,
@@ -191,16 +195,33 @@ class Repository:
     def start(self, *arguments: str, folder: Path | None = None, **variables: str) -> subprocess.Popen[str] | Forked:
         """Start doit in a session of its own, here or in another folder."""
         environment = self.environment(**variables)
-        if self.fresh or self.python != Path(sys.executable) or _is_about_python({**self.variables, **variables}):
+        if self._is_fresh() or _is_about_python({**self.variables, **variables}):
             return subprocess.Popen(
                 [str(self.python), "-m", "doit", *arguments], cwd=folder or self.path, env=environment,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                 start_new_session=True,
             )  # fmt: skip
-        with Repository._starting:
-            if Repository._server is None:
-                Repository._server = ForkServer({"PATH": os.defpath, "LANG": "C.UTF-8", **BYTE_CODE})
-        return Repository._server.start(list(arguments), folder or self.path, environment)
+        return self._forking().start(list(arguments), folder or self.path, environment)
+
+    def fork_for_scripts(self) -> None:
+        """Have scripts of this repository's environment find a `doit` that is forked, too."""
+        if self._is_fresh():
+            return
+        client = [sys.executable, "-I", "-S", "-B", str(ROOT / "tests/forkclient.py"), self._forking().address]
+        script = self.bin / "doit"
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$@"\n')
+        script.chmod(0o755)
+
+    def _is_fresh(self) -> bool:
+        return self.fresh or self.python != Path(sys.executable)
+
+    @classmethod
+    def _forking(cls) -> ForkServer:
+        """What doit processes are forked from, started when it is needed first."""
+        with cls._starting:
+            if cls._server is None:
+                cls._server = ForkServer({"PATH": os.defpath, "LANG": "C.UTF-8", **BYTE_CODE})
+        return cls._server
 
     @classmethod
     def end(cls) -> None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .receipt import Receipt
 
 
+_SHORT = 8
+
+
 @dataclass(frozen=True)
 class Assessment:
     """A stack's inputs, its receipt, and the reasons for a plan; without reasons it is not affected.
@@ -85,6 +88,9 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
         return Assessment(now, last, [Reason(Why.CUT_OFF, note=last.started_at)])
     if last.outcome is Outcome.FAILED:
         return Assessment(now, last, [Reason(Why.FAILED, note=last.finished_at or "?")])
+    if last.besides:
+        others = dict.fromkeys(commit[:_SHORT] for commit in last.besides if commit and commit != last.commit)
+        return Assessment(now, last, [Reason(Why.UNORDERED, note=", ".join(others))])
     compared = now
     if last.inputs.key != now.key:  # replacing a key changes no input
         compared = inputs.gather(project, stack, produced=produced, key=keyring.find(last.inputs.key))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .inputs import Inputs
 
 _SHOWN = 3
+_UNORDERED = "which of its deploys came last is not known"
 _NAMES = {
     InputKind.WATCHED: "watched file",
     InputKind.OBSERVED: "what its plan was seen to read,",
@@ -38,6 +39,7 @@ class Why(StrEnum):
     OLD_RECEIPT = "old receipt"
     CUT_OFF = "cut off"
     FAILED = "failed"
+    UNORDERED = "unordered"
     STATE_KEY = "state key"
     UPSTREAM = "upstream"
     CHANGED_BACK = "changed back"
@@ -99,6 +101,7 @@ def text(reason: Reason) -> str:
         " plan` shows the changes, `doit deploy` writes a new receipt",
         Why.CUT_OFF: f"its last apply was cut off (started {reason.note})",
         Why.FAILED: f"its last apply failed ({reason.note})",
+        Why.UNORDERED: (f"{reason.note} was deployed, too, and " if reason.note else "") + _UNORDERED,
         Why.CHANGED_BACK: f"it differed at {reason.note}, after {reason.since}, and may have been deployed then",
         Why.BEGUN: f"a deploy of {reason.note}, after {reason.since}, was about to apply it and has not ended",
         Why.NEW_STACK: f"a new stack{since}",

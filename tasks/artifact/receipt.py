@@ -6,20 +6,21 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from ..base import typed
 from ..base.clock import now
-from ..base.errors import RecordError
+from ..base.errors import RecordError, ShapeError
 from ..base.files import read_json
+from ..base.jsonvalue import Json, JsonObject, fields
 from ..base.problem import doit
 from . import folder
 from .inputs import Inputs
 
 if TYPE_CHECKING:
-    from types import UnionType
-
     from ..base.layout import Layout
 
 
-FORMAT = 2
+FORMAT = 3
+_OLDEST = 2  # has neither `besides` nor `follows`: it names one commit, and the order of two deploys was never in doubt
 
 
 class Outcome(StrEnum):
@@ -34,6 +35,9 @@ class Outcome(StrEnum):
 class Receipt:
     """The last apply of a stack.
 
+    `besides` are the commits of other deploys that this apply is not known to have replaced, empty for one without a
+    commit: those of a run that did not know of this one, and while this apply has not succeeded, those that its commit
+    does not contain. `follows` is the ledger's change that it replaces.
     `verified` is None before its checks ran; `checks` is the digest of the checks that it refers to. `inputs` are those
     of the plan. `produced` are files that the stack's applies wrote, `upstream` is the commit of an overlay's upstream.
     `images` are the references that its variables got. `deployed` is what the last successful apply deployed.
@@ -60,47 +64,39 @@ class Receipt:
     counts: dict[str, int] = field(default_factory=dict)
     verified: bool | None = None
     produced: list[str] = field(default_factory=list)
-    deployed: dict[str, Any] | None = None
+    deployed: dict[str, str | None] | None = None
     upstream: str | None = None
     state_key: str | None = None
     checks: str | None = None
     images: dict[str, str] = field(default_factory=dict)
     allowed: list[str] = field(default_factory=list)
     exists: list[str] = field(default_factory=list)
-    accepted: dict[str, Any] | None = None
+    accepted: JsonObject | None = None
     plan_id: str | None = None
     failed_checks: list[str] = field(default_factory=list)
     unneeded: bool = False
     repaired: str | None = None
+    besides: list[str] = field(default_factory=list)
+    follows: str | None = None
     format: int = FORMAT
 
     @property
     def applied(self) -> bool:
-        """Whether the last apply succeeded."""
-        return self.outcome is Outcome.APPLIED
+        """Whether the last apply succeeded, and is known to be the last."""
+        return self.outcome is Outcome.APPLIED and not self.besides
+
+    @property
+    def commits(self) -> list[str]:
+        """The commits that may be deployed."""
+        return [commit for commit in (self.commit, *self.besides) if commit]
 
     def ended(self, outcome: Outcome, **changes: Any) -> Receipt:
         """This apply with its outcome."""
         finished = replace(self, outcome=outcome, finished_at=now(), **changes)
         if outcome is Outcome.APPLIED:
             place = {"commit": finished.commit, "at": finished.finished_at, "plan_sha256": finished.plan_sha256}
-            finished = replace(finished, deployed=place)
+            finished = replace(finished, deployed=place, besides=[])
         return finished
-
-
-_TYPES: dict[str, type | UnionType] = {
-    **dict.fromkeys(("stack", "environment", "plan_sha256", "inputs_digest", "started_at"), str),
-    **dict.fromkeys(
-        ("commit", "finished_at", "lineage", "upstream", "state_key", "checks", "plan_id", "repaired"), str | None
-    ),
-    **dict.fromkeys(("produced", "allowed", "exists", "failed_checks"), list),
-    **dict.fromkeys(("counts", "images"), dict),
-    **dict.fromkeys(("deployed", "accepted"), dict | None),
-    **dict.fromkeys(("serial",), int | None),
-    **dict.fromkeys(("format",), int),
-    **dict.fromkeys(("verified",), bool | None),
-    **dict.fromkeys(("unneeded",), bool),
-}
 
 
 def read(layout: Layout, stack: str) -> Receipt | None:
@@ -114,10 +110,9 @@ def read(layout: Layout, stack: str) -> Receipt | None:
     if record is None or _of_older_version(record):
         return None
     try:
-        _check(record)
-        known = {"outcome": Outcome(record["outcome"]), "inputs": Inputs.from_json(record["inputs"])}
-        return Receipt(**{**record, **known})
-    except (TypeError, KeyError, ValueError) as error:
+        found = typed.read(Receipt, {"inputs": None, **fields(record)})  # missing inputs are not empty ones
+        return replace(found, format=max(found.format, FORMAT))
+    except ShapeError as error:
         raise RecordError(
             f"{layout.relative(path)} is not a receipt: {error}",
             where=layout.relative(path),
@@ -131,30 +126,14 @@ def read(layout: Layout, stack: str) -> Receipt | None:
         ) from error
 
 
-def _check(record: Any) -> None:
-    """Refuse a value of another type than a receipt's.
-
-    Raises:
-        TypeError: There is one; the message names its field.
-    """
-    if not isinstance(record, dict):
-        raise TypeError("it is not an object")
-    parts = {"counts": int, "images": str, "deployed": str | None}
-    for name, value in record.items():
-        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-        expected = parts.get(name, object) if isinstance(value, dict) else str
-        if not isinstance(value, _TYPES.get(name, object)) or not all(isinstance(item, expected) for item in inner):
-            raise TypeError(f"{name} is of another type")
-
-
 def is_outdated(layout: Layout, stack: str) -> bool:
     """Whether the receipt of a stack was written by an older version, and is therefore ignored."""
     return _of_older_version(read_json(layout.receipt(stack)))
 
 
-def _of_older_version(record: Any) -> bool:
+def _of_older_version(record: Json) -> bool:
     found = record.get("format", 1) if isinstance(record, dict) else FORMAT
-    return isinstance(found, int) and found < FORMAT
+    return isinstance(found, int) and found < _OLDEST
 
 
 def write(layout: Layout, receipt: Receipt) -> None:

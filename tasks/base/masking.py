@@ -32,6 +32,8 @@ SECRET_NAME = re.compile(r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|PR
 _URL_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/@:\s]*):([^/@\s]+)@")
 _TOKEN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{8,}")  # a key of a mapping that is no word
 _MOST_LINES = 200
+_LARGE = 20_000  # characters: a text that is searched once, however many reports show it
+_MOST_LARGE = 64
 _ORDINARY = frozenset({"true", "false", "null", "none"})
 _COLOURS = re.compile(r"(?:\x1b\[[0-9;:]*[A-Za-z])+")
 _BETWEEN = re.compile(  # what a line break of the engine puts into a text
@@ -59,6 +61,7 @@ class Secrets:
         self._common: set[str] = set()
         self._names: set[str] = set()
         self._index = Index()
+        self._searched: dict[str, str] = {}  # large texts, and what is left of them
 
     @property
     def looks(self) -> int:
@@ -88,11 +91,23 @@ class Secrets:
                 self._index.add(squeezed, form)
         for form, meaning in _changed(text):
             self._index.add(form, meaning)
+        self._searched = {}  # last: what is searched meanwhile goes into the former one
 
     def text(self, text: str) -> str:
         """A text with every known secret replaced; the product's own words and the names in the code stay."""
         if isinstance(text, Rendered):
             return text
+        if len(text) < _LARGE:
+            return self._masked(text)
+        known = self._searched
+        found = known.get(text)
+        if found is None:
+            found = self._masked(text)
+            if len(known) < _MOST_LARGE:
+                known[text] = found
+        return found
+
+    def _masked(self, text: str) -> str:
         parts: list[str] = []
         end = 0
         for start, stop, form in self._hits(text):
@@ -140,16 +155,21 @@ class Secrets:
         """Where secrets stand and in which form, in order; they may overlap."""
         found = list(self._index.hits(text))
         for sign, gaps, least in _BROKEN_BY:
-            if sign in text:
+            if sign in text and self._may_be_broken(text, gaps):
                 squeezed, place = _squeeze(text, gaps)
                 whole = (hit for hit in self._index.hits(squeezed) if hit[1] - hit[0] >= least)
                 found += [(place(start), place(stop - 1) + 1, form) for start, stop, form in whole]
         return sorted(hit for hit in found if not self._is_word(hit[2]))
 
+    def _may_be_broken(self, text: str, gaps: re.Pattern[str]) -> bool:
+        """Whether to look at a text without its gaps, place by place; of a large one a quick look mostly says no."""
+        return len(text) < _LARGE or next(self._index.hits(gaps.sub("", text)), None) is not None
+
     def add_names(self, names: Iterable[str]) -> None:
         """Learn what the code names its resources: a report shows it, so in a sentence it is no secret."""
         for name in names:
             self._names |= {name, *name.split(".")}
+        self._searched = {}
 
     def _is_word(self, form: str) -> bool:
         """Whether it is a word of ours; asked of what was found alone."""

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     BUILD = "build failed"
     REGISTRY = "registry error"
     ENGINE = "engine error"
+    UNFORMATTED = "not formatted"
     EXPOSED = "secret exposed"
     STATE_LOCKED = "state locked"
     STATE_NOT_SAVED = "state not saved"
@@ -181,7 +182,8 @@ class Problem:
     def text(self) -> str:
         """Everything but the log as text: several lines, without a final newline."""
         key = f"{self.where.key}: " if self.where and self.where.key else ""
-        return "\n".join([f"{self.kind}: {key}{self.summary}", *self.rows()])
+        kind = "" if self.summary.startswith(f"{self.kind}:") else f"{self.kind}: "
+        return "\n".join([f"{kind}{key}{self.summary}", *self.rows()])
 
     def to_json(self) -> dict[str, Any]:
         """The problem as JSON; `next.command` and `next.text` are for readers, `next.parts` is the value."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
 _HEAD = 4  # characters of the lookup key
 _FEW = 12  # lengths that are tried one by one
+_LONG = 20_000  # characters of a text that is searched by a pattern: that takes an eighth, and some time to make
+_MOST_HEADS = 500  # of a pattern; with more, it is not faster
 
 
 class Index:
@@ -28,6 +31,7 @@ class Index:
         self._lengths: dict[str, set[int]] = {}
         self._searches: dict[str, _Lengths | _ManyLengths] = {}  # by head; made when it is searched for
         self._heads: dict[str, list[str]] = {}  # the texts of each head
+        self._pattern = (0, re.compile(""))  # of how many heads, and that finds any of them
 
     def __len__(self) -> int:
         """How many there are."""
@@ -45,10 +49,8 @@ class Index:
 
     def hits(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Start and end of each match, in order, the longest at each place; they may overlap."""
-        lengths_of = self._lengths
         self.looks += len(text)
-        begins = [start for start in range(len(text) - _HEAD + 1) if text[start : start + _HEAD] in lengths_of]
-        for start in begins:
+        for start in self._begins(text):
             head = text[start : start + _HEAD]
             search = self._searches.get(head)
             if search is None:
@@ -57,11 +59,34 @@ class Index:
             if found := search.longest(text, start):
                 yield start, start + len(found), self._texts[found]
 
+    def _begins(self, text: str) -> list[int]:
+        """Where any of the heads stands."""
+        heads = self._lengths
+        if len(text) < _LONG or not 0 < len(heads) <= _MOST_HEADS:
+            return [start for start in range(len(text) - _HEAD + 1) if text[start : start + _HEAD] in heads]
+        count, pattern = self._pattern
+        if count != len(heads):  # there are never fewer
+            known = [*heads]
+            count, pattern = self._pattern = len(known), _any_of(known)
+        found, at = [], pattern.search(text)
+        while at:
+            found.append(at.start())
+            at = pattern.search(text, at.start() + 1)
+        return found
+
     def _search(self, head: str) -> _Lengths | _ManyLengths:
         lengths = sorted(self._lengths[head])
         if len(lengths) <= _FEW:
             return _Lengths(lengths, self._texts.keys())
         return _ManyLengths(lengths, self._heads[head])
+
+
+def _any_of(heads: Sequence[str]) -> re.Pattern[str]:
+    """A pattern that finds any of some heads; in two steps, as Python tries the parts of an alternative one by one."""
+    begins: dict[str, list[str]] = {}
+    for head in sorted(heads):
+        begins.setdefault(head[0], []).append(re.escape(head[1:]))
+    return re.compile("|".join(f"{re.escape(first)}(?:{'|'.join(rest)})" for first, rest in begins.items()))
 
 
 class _Lengths:

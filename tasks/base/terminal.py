@@ -1,8 +1,9 @@
-"""What a terminal or a job's log can show: colours, and how many columns there are."""
+"""What a terminal or a job's log can show: colours, and how much fits on a line."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -10,13 +11,19 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import TextIO
 
     from .ci import Kind
 
 _COLOURFUL = frozenset({"gitlab", "github"})  # their logs show the colours of terminals
 _NARROWEST = 40
+_COMMAND = re.compile(r"`[^`\n]+`")
+_BAR = re.compile(r" *\| ")  # stands before each line of a stack's changes
+_FIRST = re.compile(r" *\S+(?: \S+)* {2,}(?=\S)")  # a column that is followed by another one
+_FIRST_SHARE = 3  # of the width: what follows a wider column does not stand below the next one
+_GAP = re.compile(r"(?<=\S) {3,}(?=\S)")
+_PAINTED = re.compile(r"\x1b\[([0-9;]*)m(.*)\x1b\[0m")
 
 
 class Style(StrEnum):
@@ -33,10 +40,11 @@ class Style(StrEnum):
 
 
 class Styled(NamedTuple):
-    """A line with its style."""
+    """A line with its style; `quoted` is what a program said, or a value, and is not wrapped."""
 
     text: str
     style: Style = Style.PLAIN
+    quoted: bool = False
 
 
 def has_colours(stream: TextIO, kind: Kind, environment: Mapping[str, str] = os.environ) -> bool:
@@ -55,9 +63,11 @@ def has_colours(stream: TextIO, kind: Kind, environment: Mapping[str, str] = os.
 
 def columns(stream: TextIO | None = None) -> int | None:
     """How many columns the terminal behind a stream has; None without one, as a log has no width."""
-    if not _is_terminal(stream or sys.stdout):
+    stream = stream or sys.stdout
+    if not _is_terminal(stream):
         return None
-    return max(shutil.get_terminal_size().columns, _NARROWEST)
+    size = shutil.get_terminal_size() if stream is sys.stdout else os.get_terminal_size(stream.fileno())
+    return max(size.columns, _NARROWEST)
 
 
 def painted(text: str, style: Style) -> str:
@@ -65,19 +75,65 @@ def painted(text: str, style: Style) -> str:
     return f"\x1b[{style}m{text}\x1b[0m" if style and text else text
 
 
-def wrapped(line: str, most: int | None, indent: str) -> list[str]:
-    """A line as the lines that fit; words, paths and commands stay whole, what follows the first line is indented."""
+def wrapped(line: str, most: int | None) -> list[str]:
+    """A line as the lines that fit; words, paths and commands in backquotes stay whole, however long they are.
+
+    What follows the first line stands below its second column, or is indented. Only the line itself decides that: an
+    answer that is shown again later is kept with its lines as they are, and wrapped for the terminal of that time.
+
+    Args:
+        line: One line or several.
+        most: How many columns there are; None if lines have no limit.
+    """
     if most is None:
         return [line]
-    found = []
-    for part in line.split("\n"):
-        fits = len(part) <= most
-        found += (
-            [part]
-            if fits
-            else textwrap.wrap(part, most, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-        )
-    return found
+    return [found for part in line.split("\n") for found in ([part] if len(part) <= most else _broken(part, most))]
+
+
+def _broken(line: str, most: int) -> list[str]:
+    column = _FIRST.match(line)
+    if column and column.end() > most // 2:  # columns that leave no room for what stands in them
+        line = _GAP.sub("  ", line)
+    whole = _COMMAND.sub(lambda found: found[0].replace(" ", "\0"), line)
+    parts = textwrap.wrap(
+        whole, most, subsequent_indent=_hang(line, most), break_long_words=False, break_on_hyphens=False
+    )
+    return [part.replace("\0", " ") for part in parts or [""]]
+
+
+def _hang(line: str, most: int) -> str:
+    """What stands before the second line."""
+    bar = _BAR.match(line)
+    lead = bar[0] if bar else ""
+    rest = line[len(lead) :]
+    column = _FIRST.match(rest)
+    if column and len(lead) + column.end() <= most // _FIRST_SHARE:
+        return lead + " " * column.end()
+    return lead + " " * (len(rest) - len(rest.lstrip(" ")) + 2)
+
+
+def fitted(lines: Iterable[Styled], most: int | None) -> list[Styled]:
+    """The lines as the ones that fit; what is quoted stays as it is."""
+    return [
+        line._replace(text=text)
+        for line in lines
+        for text in ([line.text] if line.quoted else wrapped(line.text, most))
+    ]
+
+
+def fit(text: str, stream: TextIO | None = None) -> str:
+    """A text of our own as it fits on the terminal behind a stream; as it is where there is none."""
+    return "\n".join(wrapped(text, columns(stream)))
+
+
+def restyled(text: str, most: int | None, *, colours: bool) -> str:
+    """A text whose lines were painted when they were kept, as it fits now, with its colours or without them."""
+    lines = []
+    for line in text.split("\n"):
+        found = _PAINTED.fullmatch(line)
+        parts = fitted([Styled(found[2], Style(found[1])) if found else Styled(line)], most)
+        lines += [painted(part.text, part.style) if colours else part.text for part in parts]
+    return "\n".join(lines)
 
 
 def joined(lines: Sequence[Styled]) -> str:

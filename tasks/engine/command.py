@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..base.jsonvalue import fields
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from ..base.jsonvalue import JsonObject
@@ -21,19 +22,26 @@ CHANGES_PRESENT = 2  # the exit code of `-detailed-exitcode` for a plan with cha
 
 @dataclass(frozen=True)
 class Completed:
-    """A finished engine command: its exit code, its masked output, and its JSON events.
+    """A finished engine command: its exit code, what it printed, and its JSON events.
 
-    `events` follow https://opentofu.org/docs/internals/machine-readable-ui/; they are not masked. `sealed` says
-    what happened and what to do if it failed because a state or plan is not encrypted as expected. `next_step` is what
-    to do if it failed because of a package in the provider cache.
+    `text` is all that it printed, `raw` standard output alone where it was kept apart; neither is masked, nor are
+    `events`, which follow https://opentofu.org/docs/internals/machine-readable-ui/. `sealed` says what happened and
+    what to do if it failed because a state or plan is not encrypted as expected. `next_step` is what to do if it failed
+    because of a package in the provider cache.
     """
 
     code: int
-    output: str
+    text: str = field(repr=False)
     raw: str = field(repr=False, default="")
     events: list[JsonObject] = field(repr=False, default_factory=list)
     sealed: tuple[str, Steps] | None = None
     next_step: str | None = None
+    masked: Callable[[str], str] | None = field(repr=False, default=None)
+
+    @cached_property
+    def output(self) -> str:
+        """All that it printed, masked; made when it is needed, as it may be many MB that are not shown."""
+        return self.text if self.masked is None else self.masked(self.text)
 
     @property
     def ok(self) -> bool:

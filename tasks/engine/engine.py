@@ -101,7 +101,7 @@ class Engine:
 
     def run(
         self, context: Context, command: str, *arguments: str, events: bool = False, apart: bool = False,
-        late: float | None = None, shown: bool = True,
+        late: float | None = None,
     ) -> Completed:  # fmt: skip
         """Run a command to its end and capture its output.
 
@@ -115,7 +115,6 @@ class Engine:
             events: Whether to read the JSON stream too, where the engine has one.
             apart: Whether `raw` is what it printed on standard output alone; `output` is always both.
             late: Seconds that a look may take which is started in a stopped run too; then it is ended.
-            shown: Whether its output may be shown where it succeeds; else only `raw` has it.
 
         Raises:
             StoppedError: The run was asked to stop before the command started.
@@ -155,7 +154,7 @@ class Engine:
                 self._stop.ended(child)
             raw, said, streamed = (_content(file) for file in (output, errors, stream))
         if code is None:
-            raise EngineError(f"{command} took longer than {f'{late:g} s' if late is not None else 'it may'}")
+            raise EngineError(f"{command} took longer than {f'{late:g} s' if late is not None else 'allowed'}")
         if self._stop.requested and code not in (0, CHANGES_PRESENT):
             saved = "its changes are saved in the state, and the state is unlocked"
             raise StoppedError(
@@ -163,17 +162,15 @@ class Engine:
                 untouched=saved if command in WRITES else "nothing was changed",
                 next_step="run the same command again; it continues from here",
             )
-        succeeded = code in (0, CHANGES_PRESENT)
-        text = self._mask.text(raw + said) if shown or not succeeded else ""
-        found = _events(streamed)
+        text, found = raw + said, _events(streamed)
         if warned := diagnostics.warnings(found, terse=self._terse):
             self._hear(context.label, warned)
-        if succeeded:
-            return Completed(code, text, raw, found)
+        if code in (0, CHANGES_PRESENT):
+            return Completed(code, text, raw, found, masked=self._mask.text)
+        sealed, next_step = self._encryption.explain(text), self.providers.explain(text)
         if self._terse and command in ("plan", "apply"):
             text = _errors_of(text)
-        sealed, next_step = self._encryption.explain(raw + said), self.providers.explain(raw + said)
-        return Completed(code, text, raw, found, sealed, next_step)
+        return Completed(code, text, raw, found, sealed, next_step, self._mask.text)
 
     @contextmanager
     def _telling(self, context: Context, command: str, stream: IO[bytes]) -> Iterator[None]:

@@ -21,7 +21,7 @@ from ..base import ci, git, jsontext
 from ..base.clock import now
 from ..base.errors import DeployError
 from ..base.files import append, write_atomic
-from ..reports import stackreport
+from ..reports import causes, stackreport
 from ..run.details import DriftDetails
 from ..run.result import Status
 from ..run.selection import BARRIER
@@ -64,6 +64,7 @@ class Recorder:
         self._writing = threading.Lock()
         self._tasks: dict[str, dict[str, Any]] = {}
         self._lines: list[str] = []
+        self._causes = causes.Groups[str]()
         self._wake = threading.Event()
         self._over = False
         self._writer: threading.Thread | None = None
@@ -143,6 +144,9 @@ class Recorder:
         full = {"task": name, **changelines.added(result.to_json())}
         line = jsontext.dumps(full, ensure_ascii=False, compact=True, default=str)
         with self._lock:
+            if result.failed:
+                cause = self._causes.of(result.stage, result.stack, result.problem, result.summary, lambda: name)
+                entry["cause"] = cause
             begun = self._tasks.get(name)
             if begun is not None:
                 entry["offset"], entry["seconds"] = begun["offset"], round(offset - begun["offset"], 3)

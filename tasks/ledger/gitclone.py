@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..base import git, plain, urls
-from .home import HomeError
+from .home import HomeError, NoRemoteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ class Clone:
 
         Raises:
             GitError: Git is not installed, or refuses to read the clone.
-            HomeError: The clone has no such remote.
+            NoRemoteError: The clone has no such remote.
         """
         found = [(key, value) for key, value in git.settings(self.root) if _REACHING.fullmatch(key)]
         found = [(key, value) for key, value in found if not key.startswith("remote.") or _OF_REMOTE.fullmatch(key)]
@@ -94,7 +94,7 @@ class Clone:
         if self.remote not in names and not _is_address(self.remote):
             known = f" (it has {', '.join(names)})" if names else ""
             add = f"`git remote add {self.remote} ADDRESS` adds it"
-            raise HomeError(f"this clone has no remote '{self.remote}'{known}: {add}")
+            raise NoRemoteError(f"this clone has no remote '{self.remote}'{known}: {add}")
         return [*found, *_QUIET]
 
     def git(self, settings: Settings, *arguments: str, given: bytes = b"") -> Ended:

@@ -100,6 +100,10 @@ class UnreachableError(HomeError):
     """No usable response: network, 5xx, timeout, a token that expired halfway."""
 
 
+class NoRemoteError(HomeError):
+    """The clone names no such remote, so nothing was asked of it: trying again does not help."""
+
+
 class BrokenError(HomeError):
     """The content cannot be used: a blob is missing or has another digest."""
 

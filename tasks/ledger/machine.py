@@ -60,12 +60,13 @@ class Batch:
             for name, item in self.begun.items():
                 before = begun.get(name)
                 doubtful = before is not None and (before.doubtful or before.run != me.run)
-                begun[name] = item.model_copy(update={"doubtful": item.doubtful or doubtful})
+                commits = tuple(dict.fromkeys((*item.commits, *(before.commits if before is not None else ()))))
+                begun[name] = item.model_copy(update={"doubtful": item.doubtful or doubtful, "commits": commits})
         for change in self.changes:
             known = begun.get(change.stack or "")
             if change.receipt is None or known is None:
                 continue
-            if known.run == me.run or _ends(known, change.receipt, me):
+            if known.run == me.run or ends(known, change.receipt, me.holder):
                 del begun[change.stack or ""]
         if self.ends:
             begun = {name: item for name, item in begun.items() if item.run != me.run or item.doubtful}
@@ -74,16 +75,21 @@ class Batch:
         return head.model_copy(update={"lease": lease, "begun": begun})
 
 
-def _ends(known: Begun, receipt: Mapping[str, Json], me: Me) -> bool:
+def ends(known: Begun, receipt: Mapping[str, Json], holder: str) -> bool:
     """Whether a receipt is that of an apply that an earlier run announced: `doit ledger push` records it later.
 
     A stack that was deferred is announced before it has a plan. Then the receipt is of that apply if it is the same
     holder's and began afterwards, and if no other run may have applied the stack in between.
+
+    Args:
+        known: The announcement.
+        receipt: The receipt.
+        holder: The pipeline whose receipt it is.
     """
     if known.plan_id is not None:
         return known.plan_id == receipt.get("plan_id")
     began = str(receipt.get("started_at") or "")
-    return known.holder == me.holder and not known.doubtful and began >= known.since
+    return known.holder == holder and not known.doubtful and began >= known.since
 
 
 class Trouble(StrEnum):

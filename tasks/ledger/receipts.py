@@ -14,6 +14,7 @@ from ..artifact import statecheck
 from ..artifact.inputs import NOT_RECORDED, OUTPUTS, InputKind
 from ..artifact.receipt import FORMAT, Outcome
 from ..base.unseen import one_line
+from .record import deployed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from ..base.jsonvalue import Json, JsonObject
     from ..project.project import Project
     from ..project.stack import Stack
+    from .record import Begun
 
 _WITHHELD: JsonObject = {"allowed": []}
 # The parts of a receipt that are shown as they are; whoever can write to the ledger may have written anything there.
 _FOR_PEOPLE = frozenset({
-    "accepted", "allowed", "commit", "deployed", "failed_checks", "finished_at", "lineage", "repaired", "started_at",
+    "accepted", "allowed", "besides", "commit", "deployed", "failed_checks", "finished_at", "lineage", "repaired",
+    "started_at",
 })  # fmt: skip
 _PLAIN_OUTPUT = ("sensitive", "digest")
 
@@ -154,19 +157,24 @@ def _mapping(value: Json) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-def begun(receipt: JsonObject | None, stack: str, environment: str, mark: JsonObject) -> JsonObject:
+def begun(receipt: JsonObject | None, stack: str, environment: str, mark: Begun) -> JsonObject:
     """The receipt of a stack whose apply was announced and has not ended: it counts as cut off.
+
+    What was deployed before and what was announced may both be there: all of these commits are in it.
 
     Args:
         receipt: The receipt of the previous apply, if there was one.
         stack: The stack.
         environment: The environment.
-        mark: The announcement (`record.Begun`).
+        mark: The announcement.
     """
     never: JsonObject = {"inputs_digest": "", "inputs": {"key": None, "digests": []}, "format": FORMAT}
     last: JsonObject = dict(receipt) if receipt else {"stack": stack, "environment": environment, **never}
-    known = {name: mark[name] for name in ("lineage", "serial") if mark.get(name) is not None}
+    known: JsonObject = {"lineage": mark.lineage, "serial": mark.serial}
+    commits = [commit for commit in dict.fromkeys((*mark.commits, *deployed(last))) if commit]
     return {
-        **last, **known, "outcome": str(Outcome.STARTED), "plan_sha256": mark.get("plan_sha256") or "",
-        "plan_id": mark.get("plan_id"), "started_at": mark.get("since") or "", "finished_at": None,
+        **last, **{name: value for name, value in known.items() if value is not None},
+        "outcome": str(Outcome.STARTED), "plan_sha256": mark.plan_sha256 or "", "plan_id": mark.plan_id,
+        "started_at": mark.since, "finished_at": None, "commit": commits[0] if commits else None,
+        "besides": list(commits[1:]),
     }  # fmt: skip

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from .statement import Envelope
 
-FORMAT = 1
+FORMAT = 2  # 1: a record and an announcement do not name commits that may be deployed besides their own
 NEEDS = "0.1.0"  # the first version of doit-tofu that reads and writes this format
 ENTRY = "urn:doit-tofu:ledger-entry:1"
 REVOKED = "revoked"
-_APPLIED, _FAILED = "applied", "failed"  # outcomes of receipts
+_APPLIED = "applied"  # an outcome of receipts
 RECENT = 64  # ids of writes that the head keeps: a writer without a response finds its own here
 
 
@@ -80,8 +80,9 @@ class Lease(Part):
 class Begun(Part):
     """A stack whose apply is announced: it may have started, and its outcome is unknown until there is a receipt.
 
-    `doubtful` if an earlier announced or started apply never got its receipt: the stack then stays announced even if
-    this run ends without applying it.
+    `commits` are those that may be deployed by it, its own first. `doubtful` if an earlier announced or started apply
+    never got its receipt: the stack then stays announced even if this run ends without applying it, and the commits of
+    that apply are among `commits`.
     """
 
     holder: str
@@ -91,6 +92,7 @@ class Begun(Part):
     plan_id: str | None = None
     lineage: str | None = None
     serial: int | None = None
+    commits: tuple[Shown, ...] = ()
     doubtful: bool = False
 
 
@@ -157,7 +159,7 @@ class Head(Part):
     revoked: tuple[PublicText, ...] = ()
     shards: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
     lease: Lease | None = None
-    begun: dict[str, Begun] = {}  # noqa: RUF012 - pydantic copies it
+    begun: dict[Shown, Begun] = {}  # noqa: RUF012 - pydantic copies it
     recent: tuple[str, ...] = ()
     observed: int = 0
 
@@ -253,18 +255,29 @@ class Change:
         """The change, reconciled with the ledger's current record of the stack.
 
         If that is not the record that this change replaces, two receipts have the same predecessor and no order. The
-        receipt of a failed apply is kept; two successful ones are recorded as failed. The state is no older than either
-        of them left it. The result of a check changes nothing if another apply is recorded.
+        receipt of a failed apply is kept, else the later written; in its `besides` it names the commits of the other
+        one, so that none of them counts as replaced. The state is no older than either of them left it. The result of
+        a check changes nothing if another apply is recorded.
         """
         if current is None or self.receipt is None or current.change == self.follows:
             return self
         if self.kind is Kind.VERIFY:
             return replace(self, receipt=current.receipt, outputs=current.outputs)
         if current.receipt.get("outcome") != _APPLIED:
-            return replace(self, receipt=_newest(current.receipt, self.receipt), outputs=current.outputs)
-        outcome = self.receipt.get("outcome")
-        receipt = {**self.receipt, "outcome": _FAILED if outcome == _APPLIED else outcome}
-        return replace(self, receipt=_newest(receipt, current.receipt))
+            return replace(self, receipt=_both(current.receipt, self.receipt), outputs=current.outputs)
+        return replace(self, receipt=_both(self.receipt, current.receipt))
+
+
+def deployed(receipt: Mapping[str, Json]) -> list[str]:
+    """The commits that may be deployed by a receipt; empty for one without a commit."""
+    besides = receipt.get("besides")
+    return [str(commit or "") for commit in (receipt.get("commit"), *(besides if isinstance(besides, list) else ()))]
+
+
+def _both(receipt: Mapping[str, Json], other: Mapping[str, Json]) -> Mapping[str, Json]:
+    """A receipt that says that another one has no order with it."""
+    besides = dict.fromkeys((*deployed(receipt)[1:], *deployed(other)))
+    return {**_newest(receipt, other), "besides": list(besides)}
 
 
 def _newest(receipt: Mapping[str, Json], other: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -283,7 +296,7 @@ class _Form(Part):
 
 
 P = TypeVar("P", bound=Part)
-Shard = dict[str, Record]
+Shard = dict[Shown, Record]
 _SHARD: TypeAdapter[Shard] = TypeAdapter(Shard)
 
 

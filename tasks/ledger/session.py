@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from . import chain, machine, record, troubles
-from .home import DeniedError, HomeError, MovedError, UnreachableError
+from .home import DeniedError, HomeError, MovedError, NoRemoteError, UnreachableError
 from .machine import Denied, Failed, Fetch, Fetched, Lost, Mark, Moved, Put, State, Trouble, Written
 from .statement import FormatError
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .record import Change, Head, Record, Shard
 
 
+_REFUSALS = (UnreachableError, DeniedError, NoRemoteError)
 _AT_ONCE = 16  # shards in memory while all of them are verified
 
 
@@ -262,7 +263,7 @@ class Session:
             return Denied()
         try:
             found = self.home.read()
-        except (UnreachableError, DeniedError) as error:
+        except _REFUSALS as error:
             return self._refused(error)
         except HomeError as error:
             raise troubles.unread(self.home.name, error) from error
@@ -287,14 +288,16 @@ class Session:
             self._version = self.home.write(self._version, made.head_bytes, made.blobs, made.entries)
         except MovedError:
             return Moved()
-        except (UnreachableError, DeniedError) as error:
+        except _REFUSALS as error:
             return self._refused(error)
         except HomeError as error:
             raise troubles.unwritten(self.home.name, error) from error
         return Written(made.head)
 
-    def _refused(self, error: UnreachableError | DeniedError) -> Event:
+    def _refused(self, error: UnreachableError | DeniedError | NoRemoteError) -> Event:
         self._said = str(error)
+        if isinstance(error, NoRemoteError):
+            return Denied(Trouble.UNREACHABLE)
         return Lost() if isinstance(error, UnreachableError) else Denied()
 
     def _draft(self, head: Head, shards: Mapping[str, Shard], changes: Sequence[Change], write: str) -> chain.Draft:
@@ -346,9 +349,8 @@ class Session:
                 del missing[name]
         if missing and self._version is not None:
             with self._reading():
-                found = self.home.blobs(
-                    self._version, {record.blob_name(name): digest for name, digest in missing.items()}
-                )
+                blobs = {record.blob_name(name): digest for name, digest in missing.items()}
+                found = self.home.blobs(self._version, blobs)
                 for name, digest in missing.items():
                     data = found[record.blob_name(name)]
                     self._shards[digest] = record.read_shard(data)

@@ -6,10 +6,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ..reports import environment, sandbox
+from ..reports.causes import Groups
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..project import model
     from ..run.run import Run
+    from .events import Item
     from .memory import Message
 
 TITLE = (
@@ -20,7 +24,8 @@ TITLE = (
 BODY = """\
 {% if event == 'test' %}doit-tofu reaches this channel.
 {% endif %}
-{% for item in items[:10] %}
+{% set told = causes if event == 'failure' else items %}
+{% for item in told[:10] %}
 {% if event == 'recovery' %}
 {{ item.stack or item.command }}: \
 {{ 'repaired' if item.kind == 'drift' and item.stack in repaired else 'recovered' }}; was \
@@ -28,14 +33,17 @@ BODY = """\
 {{ item.since }}{% if item.what %}: {{ item.what }}{% endif %}
 
 {% else %}
-{{ item.stack or 'run' }} ({{ item.stage }}): {{ item.what }}
+{% set also = item.also | default([]) %}
+{{ item.stack or 'run' }}{% for name in also[:2] %}, {{ name }}{% endfor %}\
+{% if also | length > 2 %} and {{ also | length - 2 }} more{% endif %} \
+({{ item.stage }}): {{ item.what }}
 {% if item.next_step and event == 'failure' %}  next: {{ item.next_step }}
 {% endif %}
 {% for name, command in item.ways %}  {{ name }}: `{{ command }}`
 {% endfor %}
 {% endif %}
 {% endfor %}
-{% if items | length > 10 %}and {{ items | length - 10 }} more
+{% if told | length > 10 %}and {{ told | length - 10 }} more
 {% endif %}
 {% if event == 'failure' and deployed %}deployed in this run: {{ deployed[:10] | join(', ') }}\
 {% if deployed | length > 10 %} and {{ deployed | length - 10 }} more{% endif %}
@@ -58,7 +66,7 @@ _LONGEST_TITLE, _LONGEST_BODY = 200, 3000
 
 def render(run: Run, settings: model.Channel, message: Message) -> tuple[str, str]:
     """A message's title and body, masked; a broken template is reported and replaced by the built-in one."""
-    values = values_of(settings, message)
+    values = {**values_of(settings, message), "causes": _causes(message.items)}
     title = _one(run, settings, "title", TITLE, values)
     body = _one(run, settings, "body", BODY, values)
     return _cut(" ".join(title.split()), _LONGEST_TITLE), _cut(body.strip(), _LONGEST_BODY)
@@ -72,6 +80,20 @@ def values_of(settings: model.Channel, message: Message) -> dict[str, Any]:
         "event": message.event, "environment": message.environment, "channel": settings.label, "stacks": stacks,
         "items": items, **message.facts,
     }  # fmt: skip
+
+
+def _causes(items: Sequence[Item]) -> list[dict[str, Any]]:
+    """The first item of each cause, with the other stacks that it failed (`also`)."""
+    groups: Groups[list[Item]] = Groups()
+    found: list[list[Item]] = []
+
+    def first() -> list[Item]:
+        found.append([])
+        return found[-1]
+
+    for item in items:
+        groups.of(item.stage, item.stack, item.problem, item.what, first).append(item)
+    return [{**group[0].to_json(), "also": [item.stack for item in group[1:]]} for group in found]
 
 
 def _one(run: Run, settings: model.Channel, name: str, builtin: str, values: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..artifact import changes, observed, opening, store
 from ..artifact import manifest as manifests
 from ..artifact.manifest import Expected
+from ..artifact.receipt import Outcome
 from ..base import ci
 from ..base.errors import ArtifactRefusedError, DeployError
 from ..builds import used
@@ -198,4 +199,8 @@ def _planned_late(assessment: Assessment) -> str:
     last = assessment.receipt
     if last is None:
         return "planned after its upstream"
-    return "planned: an upstream's output changed" if last.applied else "planned again after its failed apply"
+    if last.outcome is not Outcome.APPLIED:
+        return "planned again after its failed apply"
+    if last.besides:
+        return "planned again, as which of its deploys came last is not known"
+    return "planned: an upstream's output changed"

@@ -138,7 +138,7 @@ class Schemas:
     def _ask(self, run: Run, where: Context, versions: Mapping[str, str], new: Collection[str]) -> None:
         """Ask the engine for the schemas of a stack's providers."""
         try:
-            done = run.engine().run(where, "providers", "schema", "-json", apart=True, shown=False)
+            done = run.engine().run(where, "providers", "schema", "-json", apart=True)
             found = schema.read(done.raw) if done.ok else {}
         except (EngineError, UnreadableError):
             found = {}

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from ..base.files import canonical_json, sha256_bytes
+from ..base.problem import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..base.problem import Problem
 
+T = TypeVar("T")
+_MOST_COMPARED = 50  # causes of a stage and kind
 _VARYING = (  # what differs between two runs that fail for the same cause; the order matters
     r"\d{4}-\d\d-\d\d[t ]\d\d:\d\d(:\d\d)?(\.\d+)?(z|[+-]\d\d:?\d\d)?",
     r"\b\d\d:\d\d:\d\d(\.\d+)?\b",
@@ -22,15 +27,13 @@ _VARYING = (  # what differs between two runs that fail for the same cause; the 
     r"/dev/fd/\d+|/tmp/\S+",
 )
 _ERROR = re.compile(r"^[│| ]*Error: ", re.MULTILINE)
+_FRAME = re.compile(r"[│╷╵]")  # beside the lines of an error, which break where a longer name makes them break
 _PLACE = re.compile(r"^[│| ]*(with \S.*,|on \S.* line \d+(, in .*)?:|\d+: .*)$\n?", re.MULTILINE)
 
 
 def fingerprint(stage: str, kind: str, cause: str) -> str:
     """A digest of a cause without its varying parts: times, durations, ids, line numbers."""
-    text = cause.lower()
-    for pattern in _VARYING:
-        text = re.sub(pattern, "#", text)
-    lines = {" ".join(line.split()) for line in text.splitlines()}  # several errors may come in any order
+    lines = {" ".join(line.split()) for line in _steady(cause).splitlines()}  # several errors may come in any order
     return sha256_bytes(canonical_json([stage, kind, sorted(lines)]))[:16]
 
 
@@ -40,30 +43,116 @@ def errors_of(log: str) -> str:
     return log[begin.start() :] if begin else ""
 
 
-def shared(stage: str, stack: str, problem: Problem | None, summary: str) -> tuple[str, str]:
-    """The keys of a failure's cause, with the stack's name and without it: one in common is the same cause.
+class Groups(Generic[T]):
+    """Failures by their cause: two that say the same, each of its own stack, have one."""
 
-    Where the error is does not count: the same one may be in another line of each stack. What to do about it does, so
-    each lock keeps the command that releases it.
-    """
-    # A stack may be called as a word of the text is: what is the same as it stands is the same in any case.
-    nameless = problem and problem.mapped(lambda text: _unnamed(stack, text))
-    return _key(stage, problem, summary), _key(stage, nameless, _unnamed(stack, summary))
+    def __init__(self) -> None:
+        self._known: dict[str, T] = {}
+        self._texts: dict[str, list[tuple[_Text, T]]] = {}
+
+    def of(self, stage: str, stack: str, problem: Problem | None, summary: str, make: Callable[[], T]) -> T:
+        """The group of a failure; made if nothing before it has the same cause.
+
+        Where the error is does not count: the same one may be in another line of each stack. What to do about it does,
+        so each lock keeps the command that releases it.
+
+        Args:
+            stage: The stage.
+            stack: The stack.
+            problem: What went wrong; None if only the summary is known.
+            summary: What happened.
+            make: Makes a group.
+        """
+        # Nearly always the same as it stands, or without the names of the stacks. But a stack may be called as a word
+        # of the text is, such as a command: then it has to be compared with each.
+        scope, text = f"{stage} {problem.kind if problem else ''}", _text(stack, problem, summary)
+        keys = [text.key(scope), text.unnamed.key(scope)]
+        found = next((self._known[key] for key in keys if key in self._known), None)
+        others = self._texts.setdefault(scope, [])
+        if found is None:
+            found = next((group for other, group in others if text.is_as(other)), None)
+        if found is None:
+            found = make()
+            if len(others) < _MOST_COMPARED:
+                others.append((text, found))
+        for key in keys:
+            self._known.setdefault(key, found)
+        return found
+
+
+class _Text(NamedTuple):
+    """All that decides about the cause of a failure: what has to be the same, and what may differ in times and ids."""
+
+    stack: str
+    exactly: str
+    nearly: str
+
+    @property
+    def unnamed(self) -> _Text:
+        """The text without the name of its stack."""
+        return _Text("", *(unnamed(self.stack, part) for part in (self.exactly, self.nearly)))
+
+    def key(self, scope: str) -> str:
+        """A digest of it."""
+        return fingerprint(scope, self.exactly, self.nearly)
+
+    def is_as(self, other: _Text) -> bool:
+        """Whether the other one says the same of its stack."""
+        one, two = self.stack.lower(), other.stack.lower()
+        return same((self.stack, self.exactly), (other.stack, other.exactly)) and same(
+            (one, _steady(self.nearly)), (two, _steady(other.nearly))
+        )
+
+
+def _text(stack: str, problem: Problem | None, summary: str) -> _Text:
+    if problem is None:
+        return _Text(stack, "", summary)
+    if problem.kind is Kind.UNFORMATTED:  # which files are is what differs, and one command formats all of them
+        return _Text(stack, "", "")
+    said = _PLACE.sub("", errors_of(problem.log))
+    exactly = [*problem.details, problem.untouched, problem.next_text, "" if said else problem.log]
+    errors = (" ".join(_FRAME.sub(" ", error).split()) for error in _ERROR.split(said))
+    return _Text(stack, canonical_json(exactly).decode(), "\n".join([summary, *errors]))
 
 
 def same(one: tuple[str, str], other: tuple[str, str]) -> bool:
-    """Whether the texts of two stacks, each behind its stack's name, are the same apart from the names."""
-    return one[1] == other[1] or _unnamed(*one) == _unnamed(*other)
+    """Whether the texts of two stacks, each behind its stack's name, are the same apart from the names.
+
+    A name may also be a word of the text that both have: `doit plan:plan` says of the stack `plan` what `doit plan:web`
+    says of `web`.
+    """
+    (name, text), (other_name, other_text) = one, other
+    first, *rest = re.split(f"({_named(name)})", text) if name else [text]
+    ends = {len(first)} if other_text.startswith(first) else set()
+    for word, piece in zip(rest[::2], rest[1::2], strict=True):
+        ends = {
+            end + len(said) + len(piece)
+            for end in ends
+            for said in (word, *_forms(other_name))
+            if other_text.startswith(f"{said}{piece}", end)
+        }
+    return len(other_text) in ends
 
 
-def _unnamed(stack: str, text: str) -> str:
-    """A text without the name of its stack, to be compared with that of another one."""
-    return re.sub(rf"(?<![\w-]){re.escape(stack)}(?![\w-])", "\0", text) if stack else text
+def unnamed(stack: str, text: str) -> str:
+    """A text without the name of its stack."""
+    return re.sub(_named(stack), "\0", text) if stack else text
 
 
-def _key(stage: str, problem: Problem | None, summary: str) -> str:
-    if problem is None:
-        return fingerprint(stage, "", summary)
-    said = _PLACE.sub("", errors_of(problem.log))
-    exactly = [*problem.details, problem.untouched, problem.next_text, "" if said else problem.log]
-    return fingerprint(stage, f"{problem.kind} {canonical_json(exactly).decode()}", f"{summary}\n{said}")
+def _forms(stack: str) -> list[str]:
+    """How a stack is called: by its name, or in addresses where that may have no slash, or by its folder alone."""
+    found = {stack, stack.replace("/", "-"), stack.replace("/", "_"), stack.rpartition("/")[2]}
+    return sorted(found, key=lambda form: (-len(form), form))
+
+
+def _named(stack: str) -> str:
+    """The pattern of a stack's name that is no part of a longer word."""
+    return rf"(?<![^\W_])(?:{'|'.join(map(re.escape, _forms(stack)))})(?![^\W_])"
+
+
+def _steady(text: str) -> str:
+    """A text in small letters, without what differs between two runs."""
+    text = text.lower()
+    for pattern in _VARYING:
+        text = re.sub(pattern, "#", text)
+    return text

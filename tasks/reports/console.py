@@ -20,7 +20,7 @@ from ..policy import semantic
 from ..run.cilog import Dialect
 from ..run.details import DriftDetails
 from ..run.result import Status
-from . import failures, remarks, stackreport, tally
+from . import causes, failures, remarks, stackreport, tally
 from .failures import Failures
 from .tally import STAGES, Tally
 
@@ -41,7 +41,7 @@ _FEW_FAILED = 5  # names that fit a line
 _MOST_WAYS = 5  # stacks
 _WIDEST_NAME = 40
 _COUNTS = len("  +10 ~10 -10  0.5 s")
-_INDENT = " " * 10  # what follows the first line of a task stands below its stack
+_STAGE = 10  # columns before a task's stack
 
 
 class Console:
@@ -55,7 +55,7 @@ class Console:
         self._warnings: set[tuple[str, Diagnostic]] = set()
         longest = max((len(name) for name in run.project.stacks), default=0)
         columns = terminal.columns()
-        most = _WIDEST_NAME if columns is None else max(columns - len(_INDENT) - _COUNTS, columns // 3)
+        most = _WIDEST_NAME if columns is None else max(columns - _STAGE - _COUNTS, columns // 3)
         self._width = min(longest, most)
         self._reasons: set[str] = set()
         self._not_run: set[tuple[str, str]] = set()
@@ -110,7 +110,7 @@ class Console:
                 alike = self._failures.add(outcome)
             body = _block(outcome) if alike is None else []
             title = Styled(f"{head}FAILED  {alike or outcome.summary}", Style.FAILED)
-            self._tell(outcome, title, [*warned, *map(Styled, body)], folded=False)
+            self._tell(outcome, title, [*warned, *body], folded=False)
             return
         why = f"  [{'; '.join(outcome.reasons[:2])}]" if outcome.reasons and outcome.stage == "plan" else ""
         reused = " (as planned before)" if outcome.reused else f"  {outcome.seconds:.1f} s"
@@ -118,7 +118,7 @@ class Console:
         body = _block(outcome) if outcome.problem else self._changes(outcome)
         line = f"{head}{outcome.summary}{took}"
         title = Styled(f"{line}{self._unless_told(line, why)}", _style(outcome))
-        self._tell(outcome, title, [*warned, *map(Styled, body)], folded=not warned)
+        self._tell(outcome, title, [*warned, *body], folded=not warned)
 
     def _head(self, outcome: Result) -> str:
         """The columns that all task lines have; in a log, which has no live display, also the progress."""
@@ -128,9 +128,11 @@ class Console:
 
     def _is_counted(self, outcome: Result) -> bool:
         """Whether the count in the table says enough of what was not run: after a stop, or of many for one reason."""
+        said = {outcome.summary, causes.unnamed(outcome.stack, outcome.summary)}
+        reasons = {(outcome.stage, text) for text in said}
         with self._lock:
-            told = (outcome.stage, outcome.summary) in self._not_run
-            self._not_run.add((outcome.stage, outcome.summary))
+            told = bool(reasons & self._not_run)
+            self._not_run |= reasons
         return self._run.stop.requested or (told and bool(self._tally.place(outcome.stage)))
 
     def _unless_told(self, line: str, why: str) -> str:
@@ -146,8 +148,7 @@ class Console:
         if body and self._run.output.dialect is not Dialect.PLAIN:
             self._run.output.section(f"{outcome.stage}_{outcome.stack}", title, body, folded=folded)
             return
-        lines = terminal.wrapped(title.text, terminal.columns(), _INDENT)
-        self._run.output.tell([*(Styled(line, title.style) for line in lines), *body])
+        self._run.output.tell([title, *body])
 
     def _warned(self, outcome: Result) -> list[Styled]:
         """What the engine warned of, a line each, unless an earlier task of the stack has shown it."""
@@ -156,13 +157,13 @@ class Console:
             self._warnings.update((outcome.stack, item) for item in new)
         return [Styled(f"  Warning: {item.text}", Style.WARNING) for item in new]
 
-    def _changes(self, outcome: Result) -> list[str]:
+    def _changes(self, outcome: Result) -> list[Styled]:
         """What a plan would do, a line for each resource and output; in CI alone, where it folds."""
         changes = outcome.changes
         if outcome.stage not in ("plan", "drift") or not changes or self._run.output.dialect is Dialect.PLAIN:
             return []
         found = semantic.meaning(changes)
-        return [f"  {address}: {semantic.words(entry)}" for address, entry in sorted(found.items())]
+        return [Styled(f"  {address}: {semantic.words(entry)}") for address, entry in sorted(found.items())]
 
     def overview(self, tasks: dict[str, Any]) -> None:
         """The output of `doit` without arguments: stacks and commands."""
@@ -203,21 +204,20 @@ class Console:
             reports: The files of the reports.
             errors: What went wrong besides the tasks.
         """
-        run, found, columns = self._run, list(self._run.results.values()), terminal.columns()
+        run, found = self._run, list(self._run.results.values())
         lines = ["", *self._counted(selected, found)]
         if text := tally.planned(found, "deploy" if "deploy" in selected else "plan"):
             lines.append(f"changes   {text}")
         lines += [f"address   {run.mask.text(text)}" for text in self._addresses(found) if "deploy" in selected]
         lines += [f"report    {path}" for path in reports]
-        shown = [Styled(part) for line in lines for part in terminal.wrapped(line, columns, _INDENT)]
-        if causes := [*self._failures.lines(columns), *failures.of_run(errors, columns)]:
-            shown += [Styled(""), *causes]
+        shown = [Styled(line) for line in lines]
+        if told := [*self._failures.lines(), *failures.of_run(errors)]:
+            shown += [Styled(""), *told]
         seconds = time.monotonic() - run.started
         verdict = f"{run.project.environment}: {run.mask.text(self.verdict(selected, code, found))} ({seconds:.1f} s)"
-        style = {ExitCode.FAILED: Style.FAILED, ExitCode.DRIFT: Style.WARNING}.get(code, Style.GOOD)
+        style = Style.FAILED if code.failed else Style.WARNING if code is ExitCode.DRIFT else Style.GOOD
         first, *rest = verdict.split("\n")
-        last = [Styled(line, style) for line in terminal.wrapped(first, columns, "  ")]
-        run.output.tell([*shown, *last, *map(Styled, rest)])
+        run.output.tell([*shown, Styled(first, style), *map(Styled, rest)])
 
     def _counted(self, selected: set[str], found: list[Result]) -> list[str]:
         """How the tasks of each stage ended."""
@@ -225,11 +225,22 @@ class Console:
         for stage in STAGES:
             known = _WORDS if stage != "build" else {**_WORDS, Status.UNAFFECTED: "up to date"}
             ended = [item for item in found if item.stage == stage]
-            counts = Counter((item.status, "stopped" if _was_stopped(item) else known[item.status]) for item in ended)
+            counts = Counter((item.status, self._word(item) or known[item.status]) for item in ended)
             if counts and (stage in selected or {status for status, _ in counts} != {Status.UNAFFECTED}):
                 words = ", ".join(f"{number} {word}" for (_, word), number in sorted(counts.items()))
                 lines.append(f"{stage:<9} {words}")
         return lines
+
+    def _word(self, outcome: Result) -> str:
+        """How a task ended, where its status does not say it: a stack is valid only once its plan says so, too."""
+        if _was_stopped(outcome):
+            return "stopped"
+        is_left = outcome.stage == "validate" and outcome.stack in self._run.asked.planned
+        if not is_left or outcome.status is not Status.OK:
+            return ""
+        planned = self._run.results.get(f"plan:{outcome.stack}")
+        is_answered = planned is not None and planned.status not in (Status.FAILED, Status.NOT_RUN)
+        return "" if is_answered else "formatted (the plan validates the rest)"
 
     def _live(self) -> Text:
         """What is under way, each line cut to the terminal."""
@@ -264,7 +275,7 @@ class Console:
         names = ", ".join(failed) if len(failed) <= _FEW_FAILED else plural(len(failed), "stack")
         if self._run.stop.requested:
             return "stopped; run the same command again to continue"
-        if code is ExitCode.FAILED:
+        if code.failed:
             tried = any(item.stage == "deploy" and item.failed for item in found)
             if "deploy" in selected and not self._run.applied and not tried:
                 return f"failed: {names or 'see above'}; nothing was deployed"
@@ -290,7 +301,7 @@ class Console:
             return f"the code of {adopted[0]} took over drift; review and commit it, then run {deploys}"
         part = self._run.request.shard
         if part is not None and "drift" in selected and not any(item.stage == "drift" for item in found):
-            return f"no stack belongs to shard {part}: nothing was checked here, and the other shards check them"
+            return f"no stack belongs to shard {part}: nothing was checked here; the other shards check them"
         if "drift" in selected and (counted := words.counted(_news(found))):
             return f"all passed; {counted} since the previous check"
         return "all passed"
@@ -359,12 +370,12 @@ def _news(found: Iterable[Result]) -> dict[str, int]:
     return total
 
 
-def _block(outcome: Result) -> list[str]:
+def _block(outcome: Result) -> list[Styled]:
     """A failure, or why a stack is deferred: the engine's whole output, then the error."""
     lines = []
     problem = outcome.problem
     if problem and problem.log:
         title = f"{outcome.stage}:{outcome.stack}"
-        lines += [f"---- {title}: output ----", problem.log.strip("\n"), f"---- {title}: end of output ----"]
-    rows = problem.rows() if problem else ()
-    return [*lines, *(part for row in rows for part in terminal.wrapped(row, terminal.columns(), "    "))]
+        said = [f"---- {title}: output ----", problem.log.strip("\n"), f"---- {title}: end of output ----"]
+        lines = [Styled(text, quoted=True) for text in said]
+    return [*lines, *map(Styled, problem.rows() if problem else ())]

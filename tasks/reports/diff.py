@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..artifact.changes import HIDDEN, UNKNOWN
@@ -27,6 +28,13 @@ _CONTEXT = 3  # lines around a change of a text
 _LONGEST_LINE = 1000
 _BRIEF = 120  # characters of a value that becomes unknown
 _MOST_COMPARED = 4_000_000  # pairs of lines: beyond it a comparison would take minutes
+_MOST_LINES = 10_000  # of one change; nobody reads more, and a value may have 100,000 elements
+_TOO_MANY = "more differs than is shown here: this change is too large"
+_AROUND = 1_000  # characters before the first difference of a very long text
+_EXCERPT = 20_000  # and those from there on
+_DEEPEST = 40  # steps of a path that is looked into
+_LARGEST = 200_000  # characters of a text that is compared as a whole, line by line
+_LARGEST_PARSED = 4_000_000  # and by its structure
 
 
 class Line(NamedTuple):
@@ -49,9 +57,11 @@ def fields(
         nulls: Whether a null that is added or removed is shown; attributes of a resource that are not set are null.
     """
     comparison = _Comparison([tuple(path) for path in forces], {tuple(path) for path in masked}, nulls=nulls)
-    found = list(comparison.lines((), before, after))
+    lines = comparison.lines((), before, after)
+    found = list(islice(lines, _MOST_LINES))
+    left = [Line("!", _TOO_MANY)] if next(lines, None) else []
     unseen = [path for path in comparison.forces if path not in comparison.forced]
-    return [*found, *(Line("!", f"{dotted(path)} {FORCES}") for path in unseen)]
+    return [*found, *left, *(Line("!", f"{dotted(path)} {FORCES}") for path in unseen)]
 
 
 def of_change(item: JsonObject) -> list[Line]:
@@ -76,6 +86,8 @@ class _Comparison:
             elif isinstance(before, dict | list) and any(other[: len(path)] == path for other in self.masked):
                 for step in sorted(before) if isinstance(before, dict) else range(len(before)):
                     yield from self.lines((*path, step), at(before, [step]), at(after, [step]))
+        elif len(path) >= _DEEPEST:
+            yield from self._changed(path, before, after)
         elif isinstance(before, dict | None) and isinstance(after, dict | None) and (before or after):
             old, new = before or {}, after or {}
             for key in sorted({*old, *new}):
@@ -99,15 +111,17 @@ class _Comparison:
             yield Line("!", f"{dotted(path)}: the same {len(before):,} elements in another order{self._force(path)}")
             yield from self._changed(path, before, after)
         pairs = elements.changed(gone, new)
+        stood, stands = elements.places(gone), elements.places(new)
         for old, place in pairs.items():
-            if elements.place(old, gone) != elements.place(place, new):
+            if stood[old] != stands[place]:
                 yield Line("!", f"{dotted((*path, old))} is now {dotted((*path, place))}")
             yield from self.lines((*path, place), before[old], after[place])
         for place, item in gone:
             if place not in pairs:
                 yield from self._one(path, place, "-", item)
+        matched = {*pairs.values()}
         for place, item in new:
-            if place not in pairs.values():
+            if place not in matched:
                 yield from self._one(path, place, "+", item)
         kept = len(after) - len(new)
         if kept and (gone or new):
@@ -130,18 +144,34 @@ class _Comparison:
         return list(_value(sign, f"{dotted(path)} = ", value, self._force(path)))
 
     def _texts(self, path: Path, before: str, after: str) -> Iterator[Line]:
-        parsed = parse(before), parse(after)
+        longest = max(len(before), len(after))
+        parsed = (parse(before), parse(after)) if longest <= _LARGEST_PARSED else (None, None)
         if parsed[0] and parsed[1] and parsed[0].kind == parsed[1].kind:
             inner = list(self.lines((*path, ReadAs(parsed[0].kind)), parsed[0].value, parsed[1].value))
             if inner:
                 yield from inner
                 return
             yield Line("!", f"{dotted(path)}: the same {parsed[0].kind}, formatted differently{self._force(path)}")
-        if "\n" not in before and "\n" not in after:
+        if longest > _LARGEST:
+            yield from self._excerpts(path, before, after)
+        elif "\n" not in before and "\n" not in after:
             yield from self._changed(path, *shorten_pair(before, after))
-            return
-        yield Line("!", f"{dotted(path)}: {_sizes(before, after)}{self._force(path)}")
-        yield from unified(before, after)
+        else:
+            yield Line("!", f"{dotted(path)}: {_sizes(before, after)}{self._force(path)}")
+            yield from unified(before, after)
+
+    def _excerpts(self, path: Path, before: str, after: str) -> Iterator[Line]:
+        """A very long text: what stands around the first difference."""
+        start = common_start(before, after)
+        begin = max(before.rfind("\n", 0, start) + 1, start - _AROUND)
+        old, new = (_excerpt(text, begin, start + _EXCERPT) for text in (before, after))
+        size = f"{len(before):,} characters" + (f", then {len(after):,}" if len(before) != len(after) else "")
+        remark = f"only what stands around the first difference is shown{self._force(path)}"
+        yield Line("!", f"{dotted(path)}: {size}; {remark}")
+        if "\n" in old or "\n" in new:
+            yield from unified(old, new, above=before.count("\n", 0, begin))
+        else:
+            yield from self._changed(path, *shorten_pair(old, new))
 
     def _changed(self, path: Path, before: Json, after: Json) -> Iterator[Line]:
         name, remark = dotted(path), self._force(path)
@@ -159,23 +189,30 @@ class _Comparison:
         return f"  # {FORCES}" if found else ""
 
 
-def unified(before: str, after: str) -> Iterator[Line]:
-    """Two texts of several lines as a unified diff; blanks at the end of a changed line and a missing end are shown."""
+def unified(before: str, after: str, *, above: int = 0) -> Iterator[Line]:
+    """Two texts of several lines as a unified diff; blanks at the end of a changed line and a missing end are shown.
+
+    Args:
+        before: The text before.
+        after: The text after.
+        above: How many lines stand above both.
+    """
     old, new = (text.removesuffix("\n").split("\n") for text in (before, after))
     start = _common(old, new)
     stop = _common(old[start:][::-1], new[start:][::-1])
     old_rest, new_rest = old[start : len(old) - stop], new[start : len(new) - stop]
     if len(old_rest) * len(new_rest) > _MOST_COMPARED:
-        yield Line("@", f"@@ -{start + 1},{len(old_rest)} +{start + 1},{len(new_rest)} @@ compared as a whole")
+        first = above + start + 1
+        yield Line("@", f"@@ -{first},{len(old_rest)} +{first},{len(new_rest)} @@ compared as a whole")
         groups = [[("replace", 0, len(old_rest), 0, len(new_rest))]]
         lead, tail = 0, 0
     else:
         lead, tail = min(start, _CONTEXT), min(stop, _CONTEXT)
         old_rest, new_rest = old[start - lead : len(old) - stop + tail], new[start - lead : len(new) - stop + tail]
         groups = list(difflib.SequenceMatcher(None, old_rest, new_rest, autojunk=False).get_grouped_opcodes(_CONTEXT))
-    base = start - lead
+    base = above + start - lead
     for group in groups:
-        if lead or tail or len(groups) > 1:
+        if lead or tail or above or len(groups) > 1:
             (_, i1, _, j1, _), (_, _, i2, _, j2) = group[0], group[-1]
             yield Line("@", f"@@ -{base + i1 + 1},{i2 - i1} +{base + j1 + 1},{j2 - j1} @@")
         for kind, i1, i2, j1, j2 in group:
@@ -193,12 +230,15 @@ def _value(sign: str, head: str, value: Json, remark: str) -> Iterator[Line]:
     if isinstance(value, str) and value in _MARKERS:
         yield Line(sign, f"{head}{value}{remark}")
     elif isinstance(value, str) and "\n" in value:
-        lines = value.removesuffix("\n").split("\n")
+        count = value.removesuffix("\n").count("\n") + 1
         end = "" if value.endswith("\n") else ", no final newline"
-        yield Line(sign, f"{head}{plural(len(lines), 'line')}{end}:{remark}")
-        yield from (Line(sign, f"  {_line(text, changed=True)}") for text in lines)
+        yield Line(sign, f"{head}{plural(count, 'line')}{end}:{remark}")
+        lines = value.removesuffix("\n").split("\n", _MOST_LINES)
+        yield from (Line(sign, f"  {_line(text, changed=True)}") for text in lines[:_MOST_LINES])
+        if count > _MOST_LINES:
+            yield Line("!", _TOO_MANY)
     else:
-        yield Line(sign, f"{head}{shorten(literal(value), 2 * _LONGEST_LINE)}{remark}")
+        yield Line(sign, f"{head}{_literal(value, 2 * _LONGEST_LINE)}{remark}")
 
 
 def _brief(value: Json) -> str:
@@ -206,7 +246,14 @@ def _brief(value: Json) -> str:
     if isinstance(value, str) and "\n" in value:
         lines = plural(value.removesuffix("\n").count("\n") + 1, "line")
         return f"{lines} (not shown: the new value is not known yet)"
-    return value if isinstance(value, str) and value in _MARKERS else shorten(literal(value), _BRIEF)
+    return value if isinstance(value, str) and value in _MARKERS else _literal(value, _BRIEF)
+
+
+def _literal(value: Json, longest: int) -> str:
+    """A value on one line, cut before it is written where that would take long."""
+    if isinstance(value, str) and len(value) > longest:
+        return f"{literal(value[:longest])[:-1]}… ({plural(len(value) - longest, 'more character')})"
+    return shorten(literal(value), longest)
 
 
 def _line(text: str, *, changed: bool = False) -> str:
@@ -214,7 +261,7 @@ def _line(text: str, *, changed: bool = False) -> str:
     if changed:
         body = text.rstrip(" \t")
         text = body + text[len(body) :].replace(" ", "·").replace("\t", "⇥")
-    return shorten(visible(text), _LONGEST_LINE)
+    return visible(shorten(text, _LONGEST_LINE))
 
 
 def _sizes(before: str, after: str) -> str:
@@ -226,3 +273,21 @@ def _sizes(before: str, after: str) -> str:
 def _common(old: list[str], new: list[str]) -> int:
     most = min(len(old), len(new))
     return next((place for place in range(most) if old[place] != new[place]), most)
+
+
+def _excerpt(text: str, begin: int, end: int) -> str:
+    """A part of a text, up to the end of a line where there is one."""
+    part = text[begin:end]
+    return part[: part.rfind("\n") + 1] or part if end < len(text) else part
+
+
+def common_start(before: str, after: str) -> int:
+    """How many characters two texts have in common at their beginning; by halves, as each one would take long."""
+    low, high = 0, min(len(before), len(after))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if before[low:middle] == after[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     Placed = Sequence[tuple[int, Json]]
 
+_NEAR = 50  # elements that one is compared with: of thousands, each with each would take minutes
 _NAMES = ("sid", "id", "name", "key", "arn")  # of a policy's statement, a rule, a tag, ...; in any case
 
 
@@ -38,25 +39,28 @@ def changed(gone: Placed, new: Placed) -> dict[int, int]:
     ones: an element that was removed at the end is not one that was added at the beginning.
     """
     pairs: dict[int, int] = {}
+    taken: set[int] = set()
     named = {name: at for at, item in new if (name := _name(item)) is not None}
     for at, item in gone:
         name = _name(item)
         if name is not None and name in named:
             pairs[at] = named.pop(name)
-    for at, item in gone:
-        taken = set(pairs.values())
-        if at in pairs:
-            continue
-        for other, candidate in new:
-            if other not in taken and place(at, gone) == place(other, new) and _alike(item, candidate):
-                pairs[at] = other
-                break
+            taken.add(pairs[at])
+    candidates: dict[int, list[tuple[int, Json]]] = {}
+    for (other, item), where in zip(new, places(new).values(), strict=True):
+        if other not in taken:
+            candidates.setdefault(where, []).append((other, item))
+    for (at, item), where in zip(gone, places(gone).values(), strict=True):
+        near = candidates.get(where, []) if at not in pairs else []
+        found = next((index for index, (_, other) in enumerate(near[:_NEAR]) if _alike(item, other)), None)
+        if found is not None:
+            pairs[at] = near.pop(found)[0]
     return pairs
 
 
-def place(at: int, differing: Placed) -> int:
-    """How many unchanged elements stand before a place."""
-    return at - sum(other < at for other, _ in differing)
+def places(differing: Placed) -> dict[int, int]:
+    """How many unchanged elements stand before each place; the places ascend."""
+    return {at: at - before for before, (at, _) in enumerate(differing)}
 
 
 def _name(item: Json) -> tuple[str, str] | None:

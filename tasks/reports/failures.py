@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ..base.terminal import Style, Styled, wrapped
+from ..base.terminal import Style, Styled
 from ..base.text import few, plural
 from . import causes
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _MOST = 8  # causes that are repeated at the end
 _NAMES = 5
 _DETAILS = 8
-_INDENT = "    "
 
 
 @dataclass
@@ -37,12 +36,12 @@ class Failure:
     summary: str
     stacks: list[str] = field(default_factory=list)
 
-    def lines(self, columns: int | None) -> list[Styled]:
+    def lines(self) -> list[Styled]:
         """The cause in full, without the engine's output, which is further up."""
         names = few(self.stacks, _NAMES)
         kind = f"{self.problem.kind}: " if self.problem and self.problem.kind not in self.summary else ""
         head = f"FAILED  {f'{self.stage} {names}'.strip()}: {kind}{self.summary}"
-        lines = [Styled(line, Style.FAILED) for line in wrapped(head, columns, _INDENT)]
+        lines = [Styled(head, Style.FAILED)]
         if self.problem is not None:
             details = self.problem.details
             found = replace(self.problem, stack=None, details=details[:_DETAILS])
@@ -50,7 +49,7 @@ class Failure:
                 *found.rows(),
                 *([f"  … {plural(len(details) - _DETAILS, 'more line')} above"] if details[_DETAILS:] else []),
             ]
-            lines += [Styled(line) for row in rows for line in wrapped(row, columns, _INDENT)]
+            lines += map(Styled, rows)
         return lines
 
 
@@ -59,35 +58,33 @@ class Failures:
 
     def __init__(self) -> None:
         self._causes: list[Failure] = []
-        self._known: dict[str, Failure] = {}
+        self._groups = causes.Groups[Failure]()
 
     def add(self, outcome: Result) -> str | None:
         """Add a failed task; returns what it has to say if a stack before it failed for the same cause."""
-        keys = causes.shared(outcome.stage, outcome.stack, outcome.problem, outcome.summary)
-        known = next((self._known[key] for key in keys if key in self._known), None)
-        if known is None:
-            known = Failure(outcome.stage, outcome.problem, outcome.summary)
-            self._causes.append(known)
-        for key in keys:
-            self._known.setdefault(key, known)
+
+        def first() -> Failure:
+            self._causes.append(Failure(outcome.stage, outcome.problem, outcome.summary))
+            return self._causes[-1]
+
+        known = self._groups.of(outcome.stage, outcome.stack, outcome.problem, outcome.summary, first)
         known.stacks.append(outcome.stack)
         return _alike(known, outcome) if known.stacks[1:] else None
 
-    def lines(self, columns: int | None) -> list[Styled]:
+    def lines(self) -> list[Styled]:
         """Every cause once, the one of the most stacks last, right above the verdict."""
         found = sorted(self._causes, key=lambda failure: len(failure.stacks))
         left = len(found) - _MOST
         lines = [Styled(f"… {plural(left, 'more cause')} above", Style.FAILED)] if left > 0 else []
-        return [*lines, *(line for failure in found[-_MOST:] for line in failure.lines(columns))]
+        return [*lines, *(line for failure in found[-_MOST:] for line in failure.lines())]
 
 
-def of_run(problems: Iterable[Problem], columns: int | None) -> list[Styled]:
+def of_run(problems: Iterable[Problem]) -> list[Styled]:
     """What went wrong besides the tasks."""
     lines: list[Styled] = []
     for problem in problems:
         first, *rest = problem.text().split("\n")
-        lines += [Styled(line, Style.FAILED) for line in wrapped(first, columns, _INDENT)]
-        lines += [Styled(line) for row in rest for line in wrapped(row, columns, _INDENT)]
+        lines += [Styled(first, Style.FAILED), *map(Styled, rest)]
     return lines
 
 

@@ -158,17 +158,16 @@ class Report:
     def problems(self) -> list[SharedProblem]:
         """What failed or cannot be planned yet, each cause once, in the order of `shown`."""
         found: list[SharedProblem] = []
-        known: dict[tuple[Status, str], SharedProblem] = {}
+        groups = causes.Groups[SharedProblem]()
+
+        def first() -> SharedProblem:
+            found.append(SharedProblem([]))
+            return found[-1]
+
         for stack in self.shown:
-            if stack.problem is None and stack.status is not Status.FAILED:
-                continue
-            keys = [(stack.status, key) for key in causes.shared(stack.stage, stack.name, stack.problem, stack.summary)]
-            same = next((known[key] for key in keys if key in known), None)
-            if same is None:
-                found.append(same := SharedProblem([]))
-            for key in keys:
-                known.setdefault(key, same)
-            same.stacks.append(stack)
+            if stack.problem is not None or stack.status is Status.FAILED:
+                stage = f"{stack.status} {stack.stage}"
+                groups.of(stage, stack.name, stack.problem, stack.summary, first).stacks.append(stack)
         return found
 
     @cached_property

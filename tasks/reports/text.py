@@ -63,7 +63,7 @@ def stack_lines(stack: StackReport, *, most_lines: int | None = None) -> list[St
     body = list(_body(stack))
     shown = body if most_lines is None or len(body) <= most_lines else body[:most_lines]
     head = Styled(f"{stack.name}  {stack.counts_text}".rstrip())
-    lines = [head, *(Styled(f"  | {line.text}", line.style) for line in shown)]
+    lines = [head, *(line._replace(text=f"  | {line.text}") for line in shown)]
     if len(body) > len(shown):
         lines.append(Styled(f"  … {plural(len(body) - len(shown), 'more line')} in the report"))
     return [_harmless(line) for line in lines]
@@ -81,7 +81,8 @@ def _body(stack: StackReport) -> Iterator[Styled]:
 
 
 def _line(line: Line) -> Styled:
-    return _styled(f"    {line.text if line.sign == '@' else f'{line.sign} {line.text}'}", line.sign)
+    text = line.text if line.sign == "@" else f"{line.sign} {line.text}"
+    return _styled(f"    {text}", line.sign)._replace(quoted=line.sign != "!")
 
 
 def _styled(text: str, sign: str) -> Styled:

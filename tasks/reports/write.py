@@ -10,6 +10,7 @@ from ..base import ci
 from ..base.errors import RecordError
 from ..base.files import write_atomic
 from ..run import removed
+from ..run.result import Status
 from .model import Links, Report
 from .template import Templates
 
@@ -49,7 +50,15 @@ def of_run(run: Run, stage: str) -> Report:
     order = {name: position for position, name in enumerate(run.project.graph.order)}
     stages = ("validate", "plan", "deploy", "verify", "build", "review") if stage == "deploy" else (stage,)
     found = [item for item in run.results.values() if item.stage in stages]
+    if stage == "plan":
+        found = [_why_not_planned(run, item) for item in found]
     return collect(run, stage, sorted(found, key=lambda item: order.get(item.stack, -1)))
+
+
+def _why_not_planned(run: Run, planned: Result) -> Result:
+    """The result of a plan; where that was not run because its stack is not valid, why it is not."""
+    validated = run.results.get(f"validate:{planned.stack}")
+    return validated if planned.status is Status.NOT_RUN and validated and validated.failed else planned
 
 
 def _links(run: Run) -> Links:

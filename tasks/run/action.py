@@ -213,6 +213,12 @@ class FailedText(str):
     __slots__ = ()
 
 
+class ProgramText(str):
+    """A text for programs, of which no line is fitted to a terminal."""
+
+    __slots__ = ()
+
+
 def _unprinted(run: Run, error: DeployError) -> TaskFailed:
     """Show why there is no text."""
     problems = run.problems(error)
@@ -246,7 +252,7 @@ def printing(
             if run.request.as_json:
                 run.output.document(said)
             else:
-                run.say(said)
+                run.say(said, quoted=isinstance(said, ProgramText))
         except DeployError as error:
             return _unprinted(run, error)
         except Exception as error:  # noqa: BLE001 - the boundary: a person gets a sentence, the traceback goes to a file

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..artifact import outputs, receipt
+from ..artifact.receipt import Outcome
 from ..base.errors import EngineError, StateEncryptionError, StateLockedError, StateNotSavedError
 from . import readstate, workdir
 
@@ -44,7 +45,7 @@ def upstreams(run: Run, stack: Stack, error: EngineError) -> list[str]:
 def failure(run: Run, stack: Stack, error: EngineError) -> EngineError:
     """The failure of a plan; if an upstream's last apply failed, with the next step."""
     last = {name: receipt.read(run.layout, name) for name in run.project.graph.needs[stack.name]}
-    unfinished = [name for name, known in last.items() if known is not None and not known.applied]
+    unfinished = [name for name, known in last.items() if known is not None and known.outcome is not Outcome.APPLIED]
     if not unfinished or error.problem.next:
         return error
     deploys = run.command(*(f"deploy:{name}" for name in unfinished))

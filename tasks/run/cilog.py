@@ -53,16 +53,18 @@ def harmless(text: str, of: Dialect) -> str:
     return coloured([Styled(text)], of, colours=False)
 
 
-def coloured(lines: Sequence[Styled], of: Dialect, *, colours: bool) -> str:
+def coloured(lines: Sequence[Styled], of: Dialect, *, colours: bool, columns: int | None = None) -> str:
     """Untrusted lines, each in its style, in a form that cannot issue CI commands.
 
     Args:
         lines: The lines; control characters and colours of their own are removed.
         of: The dialect.
         colours: Whether to use the styles.
+        columns: How many columns there are; None if lines have no limit.
     """
-    clean = [Styled(part, line.style) for line in lines for part in plain(line.text).split("\n")]
-    shown = "\n".join(terminal.painted(*line) if colours else line.text for line in clean)
+    clean = [line._replace(text=part) for line in lines for part in plain(line.text).split("\n")]
+    clean = terminal.fitted(clean, columns)
+    shown = "\n".join(terminal.painted(line.text, line.style) if colours else line.text for line in clean)
     if of is not Dialect.GITHUB or not _COMMAND.search(terminal.joined(clean)):
         return shown
     word = secrets.token_hex(16)  # unguessable, so nothing in the text can end this

@@ -43,6 +43,7 @@ _FACTS = (
 def begun(run: Run, me: Me, stack: str, since: str) -> Begun:
     """The announcement of a stack that is about to be applied, with its plan if that exists already."""
     found: JsonObject = {}
+    commit = run.revision.commit
     if store.pending(run.layout, stack):
         with suppress(RecordError):
             found = read_json(run.layout.manifest(stack)) or {}
@@ -50,6 +51,7 @@ def begun(run: Run, me: Me, stack: str, since: str) -> Begun:
         {
             "holder": me.holder, "run": me.run, "since": since, "plan_sha256": found.get("plan_sha256"),
             "plan_id": found.get("id"), "lineage": found.get("lineage"), "serial": found.get("serial"),
+            "commits": () if commit is None else (commit,),
         }
     )  # fmt: skip
 

@@ -34,7 +34,8 @@ class Output:
         dialect: The CI system whose log this is.
         colours: Whether styles are shown.
         live: The display of what is under way, while there is one; set by the console.
-        written: All that was printed so far; None once that is of no use, or something could not be printed.
+        written: All that was printed so far, in its styles and with its lines as they are before they are fitted to the
+            terminal; None once that is of no use, or something could not be printed.
     """
 
     def __init__(self, mask: Masker, *, aside: bool = False) -> None:
@@ -49,21 +50,23 @@ class Output:
         self._lost: list[str] = []
         self._problem: OSError | ValueError | None = None
 
-    def say(self, text: str) -> None:
-        """Print lines."""
-        self.tell([Styled(self._masked(text))])
+    def say(self, text: str, *, quoted: bool = False) -> None:
+        """Print lines; what is quoted, as for a program, is not fitted to the terminal."""
+        self.tell([Styled(self._masked(text), quoted=quoted)])
 
     def tell(self, lines: Sequence[Styled]) -> None:
         """Print lines in their styles; their values were masked as they were put into them."""
+        columns = terminal.columns(self._stream)
+        text = cilog.coloured(lines, self.dialect, colours=self.colours, columns=columns)
+        kept = cilog.coloured(lines, self.dialect, colours=True)
         with self._lock:
             if self.live is not None and not self._lost:
                 from rich.text import Text
 
-                text = cilog.coloured(lines, self.dialect, colours=self.colours)
                 self.live.console.print(Text.from_ansi(text), soft_wrap=True)
-                self._remember(text)
+                self._remember(kept)
                 return
-        self._write(cilog.coloured(lines, self.dialect, colours=self.colours))
+        self._write(text, kept)
 
     def say_once(self, text: str) -> None:
         """`say`, unless this run has said it already."""
@@ -92,7 +95,7 @@ class Output:
         """Without secrets, also without those that control characters would have hidden until they are left out."""
         return text if isinstance(text, Rendered) else self._mask.text(cilog.plain(text))
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, kept: str | None = None) -> None:
         with self._lock:
             if self._lost:
                 self._lose(text)
@@ -100,7 +103,7 @@ class Output:
             try:
                 self._stream.write(text + "\n")
                 self._stream.flush()
-                self._remember(text)
+                self._remember(text if kept is None else kept)
             except (OSError, ValueError) as error:  # a full disk or a closed pipe must not end a deploy
                 self._problem = error
                 self._lose(text)
@@ -144,6 +147,4 @@ def complain_of(problem: OSError | ValueError, lost: Sequence[str], *, reading: 
     elif not reading:
         lines = "\n".join(lost).strip().splitlines()
         count = plural(len(lines), "line")
-        standard.complain(
-            f"could not be printed (the reader of the output has gone): {count}, the last one:\n{lines[-1]}\n"
-        )
+        standard.complain(f"could not be printed (the output was closed): {count}, the last one:\n{lines[-1]}\n")

@@ -10,13 +10,14 @@ from ..base.clock import now
 from ..base.errors import ConfigError, RecordError
 from ..base.files import read_json
 from ..ledger.receipts import Record
+from ..ledger.record import deployed
 from . import readstate, workdir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from ..base.jsonvalue import JsonObject
+    from ..base.jsonvalue import Json, JsonObject
     from ..project.stack import Stack
     from .run import Run
 
@@ -89,17 +90,21 @@ def choose(stack: str, environment: str, receipts: Sequence[Receipt], state: Sta
         return Found(fitting[0].source, fitting[0].record, certain=True)
     same = [item for item in ended if item.state.lineage == state.lineage]
     best = max(same, key=lambda item: item.state.serial or 0, default=None)
-    return Found(best.source if best else "its state", _doubtful(stack, environment, best, state), certain=False)
+    others = [item for item in receipts if item is not best]
+    record = _doubtful(stack, environment, best, others, state)
+    return Found(best.source if best else "its state", record, certain=False)
 
 
-def _doubtful(stack: str, environment: str, best: Receipt | None, state: State) -> Record:
-    """A record that makes the stack affected, with the state that is expected."""
+def _doubtful(stack: str, environment: str, best: Receipt | None, others: Sequence[Receipt], state: State) -> Record:
+    """A record that makes the stack affected, with the state that is expected and every commit that may be there."""
     never: JsonObject = {
         "stack": stack, "environment": environment, "plan_sha256": "", "inputs_digest": "",
         "inputs": {"key": None, "digests": []}, "format": FORMAT, "started_at": now(), "finished_at": now(),
     }  # fmt: skip
-    known = dict(best.record.receipt) if best else never
-    receipt = {**known, "outcome": str(Outcome.FAILED), "lineage": state.lineage, "serial": state.serial}
+    known = dict(best.record.receipt) if best else {**never, "outcome": str(Outcome.APPLIED)}
+    found = [*deployed(known)[1:], *(commit for item in others for commit in deployed(item.record.receipt))]
+    besides: list[Json] = [*dict.fromkeys(found)] or [""]
+    receipt: JsonObject = {**known, "lineage": state.lineage, "serial": state.serial, "besides": besides}
     return Record(receipt, best.record.outputs if best else None)
 
 

@@ -50,6 +50,14 @@ class Recorded(Protocol):
         """Why a stack counts as affected regardless of its receipt."""
         ...
 
+    def besides(self, stack: str) -> list[str]:
+        """The commits of a stack's deploys that its receipt here does not know of."""
+        ...
+
+    def follows(self, stack: str) -> str | None:
+        """The change that the apply of an announced stack replaces; None if it is the first."""
+        ...
+
     def announce(self, stacks: Callable[[], Collection[str]]) -> None:
         """Take the lease and announce the stacks that are about to be applied, once a run."""
         ...

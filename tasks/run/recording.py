@@ -11,16 +11,16 @@ from ..artifact import pending
 from ..artifact.pending import Pending
 from ..base.clock import now
 from ..base.errors import DeployError, LedgerError
-from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Record, Trouble
+from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Trouble
 from . import entries, lease, ledgers
 from .reviewing import Reviewing
-from .workingcopy import Known, WorkingCopy, digest, is_ended
+from .unrecorded import Unrecorded
+from .workingcopy import WorkingCopy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from ..artifact.inputs import Input, Inputs
-    from ..ledger import receipts
     from ..ledger.machine import Effect
     from ..ledger.record import Begun, Change, Head, Lease
     from ..ledger.record import Record as Held
@@ -47,28 +47,30 @@ class Recording:
 
     Attributes:
         unread: Why it could not be read, if the run continues without it.
-        conflicts: Stacks that were deployed here and elsewhere, neither run knowing of the other.
+        unseen: The stacks that were deployed here and elsewhere, neither run knowing of the other, and the commits that
+            the ledger has of them; empty for a deploy without one.
     """
 
     def __init__(self, run: Run, settings: Ledger, has_ended: Ask, review: AskReview) -> None:
         self.settings = settings
         self.unread: LedgerError | None = None
-        self.conflicts: set[str] = set()
+        self.unseen: dict[str, list[str]] = {}
         self._run = run
         self._copy = WorkingCopy(run.layout)
         self.session: Session = ledgers.open_session(run, settings, self._copy.memory.clone, self._copy.memory.mark)
         self._holders = lease.Holders(run, self.session.me.holder, has_ended)
         self._reviewing = Reviewing(run, review)
+        self._unrecorded = Unrecorded(run, settings, self._copy, self.session, self._reviewing)
         self._reader: threading.Thread | None = None
         self._read: list[Effect] = []
         self._read_error: DeployError | None = None
         self._announced: LedgerError | bool = False
         self._base_held: dict[str, Held] = {}  # what is deployed, where a base says what is planned
         self._known: dict[str, str] = {}  # the change that each stack was left by, as read at the beginning
-        self._begun: frozenset[str] = frozenset()  # announced by runs that had ended when this one began
-        self._touched: set[str] = set()
-        self._sent: dict[str, Known] = {}
-        self._lock = threading.RLock()
+        # Announced by runs that had ended when this one began, or by this pipeline's.
+        self._begun: dict[str, Begun] = {}
+        self._replaced: dict[str, str] = {}  # the change that an apply of each stack replaces, as this run announced it
+        self._announcing = threading.Lock()
         self._ended = threading.Event()
         self._writer: threading.Thread | None = None
 
@@ -114,21 +116,22 @@ class Recording:
                 raise error
             self.unread = error
             return
+        held, begun = self.session.records(self._run.project.stacks), self._ended_marks(self._head())
+        self.unseen = self._copy.unseen(self._run.project.stacks, held, begun, self.session.me.holder)
         if alone:
-            self._fill(by_base=self._run.request.base is not None and not deploying)
+            self._fill(held, begun, by_base=self._run.request.base is not None and not deploying)
 
-    def _fill(self, *, by_base: bool) -> None:
+    def _fill(self, held: dict[str, Held], begun: Mapping[str, Begun], *, by_base: bool) -> None:
         """Fill the working copy. With a base, only the base counts, so that later deploys by others are not undone."""
-        head, stacks = self._head(), self._run.project.stacks
-        held = self.session.records(stacks)
+        stacks = self._run.project.stacks
         self._known = {stack: item.change for stack, item in held.items()}
-        known, begun = ({}, {}) if by_base else (held, self._ended_marks(head))
-        found = self._copy.fill(stacks, known, begun, self._run.project.environment)
+        known, begun = ({}, {}) if by_base else (held, begun)
+        self._copy.fill(stacks, known, begun, self._run.project.environment)
         self._base_held = held if by_base else {}
-        self._begun = frozenset(begun)
-        self.conflicts |= set(found)
-        self._touched |= {stack for stack in stacks if self._copy.is_unrecorded(stack)}
-        self._copy.memory.mark = Mark.of(head)
+        own = {name: item for name, item in self._head().begun.items() if item.holder == self.session.me.holder}
+        self._begun = {**own, **begun}
+        self._unrecorded.find()
+        self._copy.memory.mark = Mark.of(self._head())
         self._copy.save()
 
     def _ended_marks(self, head: Head) -> dict[str, Begun]:
@@ -186,9 +189,17 @@ class Recording:
         """Why a stack counts as affected regardless of its receipt."""
         if self.unread is not None:
             return ["the ledger could not be read, and only it proves what is deployed"]
-        if stack in self.conflicts:
-            return ["it was deployed here and elsewhere by runs that did not know of each other"]
+        if stack in self.unseen and stack not in self._run.applied:
+            return ["it was deployed here and elsewhere, by runs that did not know of each other"]
         return []
+
+    def besides(self, stack: str) -> list[str]:
+        """The commits of a stack's deploys that its receipt here does not know of."""
+        return [commit for commit in self.unseen.get(stack, ()) if commit]
+
+    def follows(self, stack: str) -> str | None:
+        """The change that the apply of an announced stack replaces; None if it is the first."""
+        return self._replaced.get(stack)
 
     def observed(self, writes: int) -> int:
         """Note how often the observations were written, for the next entry; returns the most that is known."""
@@ -207,7 +218,7 @@ class Recording:
         Raises:
             LedgerError: Another run is deploying or has deployed since this one planned, or it cannot be written.
         """
-        with self._lock:
+        with self._announcing:
             if self._announced is False:
                 try:
                     self._announce(sorted(stacks()))
@@ -222,7 +233,7 @@ class Recording:
             self._go_on_without(self.unread, stacks)
             return
         before = self.session.records(self._run.project.stacks)
-        self._sync()
+        self._unrecorded.queue()
         since = now()
         event: Announce | HolderEnded | Look = Announce(
             {name: entries.begun(self._run, self.session.me, name, since) for name in stacks}, since
@@ -241,6 +252,8 @@ class Recording:
         if self.unread is not None:
             self._go_on_without(self.unread, stacks)
             return
+        if self._unrecorded.is_sending:
+            self._unrecorded.remember()
         self._require_unmoved(before, stacks)
         self._reviewing.begin()
         self._writer = threading.Thread(target=self._write_behind, name="ledger-writer", daemon=True)
@@ -274,73 +287,38 @@ class Recording:
         self._run.say(f"continuing without the ledger ({self._why_without}): {error.message}")
         self._copy.memory.apart |= set(stacks)
         self._copy.save()
+        found = {stack: self._known.get(stack) or self._copy.follows(stack) for stack in stacks}
+        self._replaced = {stack: change for stack, change in found.items() if change is not None}
 
     def _require_unmoved(self, before: Mapping[str, Held], stacks: Collection[str]) -> None:
         """Refuse to apply plans that were made before another pipeline deployed; jobs of this one do not count."""
-        now = self.session.records(self._run.project.stacks)
-        me = self.session.me.holder
-        moved = [name for name, item in now.items() if before.get(name) != item and item.holder != me]
+        now, me = self.session.records(self._run.project.stacks), self.session.me.holder
+        own = [self._run.revision.commit]
+        moved = [
+            name for name, item in now.items()
+            if before.get(name) != item and (item.holder != me or lease.is_crossed(
+                self.unseen.get(name, ()), before.get(name), self._copy.found(name), item))
+        ]  # fmt: skip
         left = [
-            name for name, item in self._head().begun.items()
-            if item.holder != me and name not in stacks and name not in self._begun and name in self._run.project.stacks
+            name for name, item in self._head().begun.items() if name in self._run.project.stacks
+            and lease.is_begun_since(self._begun.get(name), item, me, own if name in stacks else None)
         ]  # fmt: skip
         if moved or left:
             raise lease.overtaken(moved, left)
+        self._replaced = {name: item.change for name, item in now.items()}
 
     # While it runs
 
     def note(self, stack: str) -> None:
         """Note that a stack was applied or checked, so that its receipt is recorded."""
-        with self._lock:
-            self._touched.add(stack)
+        self._unrecorded.note(stack)
 
     def _write_behind(self) -> None:
         self._reviewing.wait()  # outside of the lock, for which applies wait
         while not self._ended.wait(self.settings.every):
             with suppress(DeployError):  # reported at the end if it persists
-                self._sync()
-                self._flush()
-
-    def _sync(self) -> None:
-        """Queue what is on this disk but not in the ledger."""
-        with self._lock:
-            for stack in sorted(self._touched):
-                found = self._copy.found(stack)
-                if found is None or not is_ended(found):
-                    continue
-                self._touched.discard(stack)
-                known = self._sent.get(stack) or self._copy.memory.stacks.get(stack)
-                here = digest(found.receipt)
-                if known is not None and known.local == here:
-                    continue
-                change = self._change(stack, found, known.change if known else None)
-                self._sent[stack] = Known(change.id, here)
-                self.session.handle(Record(change))
-
-    def _flush(self) -> list[Failed]:
-        effects = self.session.handle(Flush())
-        self._remember()
-        return [effect for effect in effects if isinstance(effect, Failed)]
-
-    def _remember(self) -> None:
-        """Remember what is in the ledger now."""
-        with self._lock:
-            head = self.session.head
-            if self.session.waiting or head is None:
-                return
-            self._copy.memory.stacks |= self._sent
-            self._copy.memory.apart -= set(self._sent)
-            self._sent.clear()
-            self._copy.memory.mark = Mark.of(head)
-            self._copy.save()
-
-    def _change(self, stack: str, found: receipts.Record, follows: str | None) -> Change:
-        held = self.session.records([stack]).get(stack) if self.session.head is not None else None
-        made = entries.of_receipt(
-            self._run, self.settings, stack, found, held=held, follows=follows, holder=self.session.me.holder
-        )
-        review = self._reviewing.of(found.receipt.get("commit"))
-        return entries.reviewed(made, review, public=self.settings.public) if review is not None else made
+                self._unrecorded.queue()
+                self._unrecorded.flush()
 
     # On its own
 
@@ -357,8 +335,7 @@ class Recording:
 
     def take_over(self) -> list[Change]:
         """The receipts on this disk, as the first changes of a new ledger."""
-        found = [(stack, self._copy.found(stack)) for stack in self._run.project.stacks]
-        return [self._change(stack, item, None) for stack, item in found if item is not None and is_ended(item)]
+        return self._unrecorded.all()
 
     def restart(self) -> None:
         """Fill the working copy from a new ledger that was made from what is here."""
@@ -373,15 +350,15 @@ class Recording:
         """
         self._run.lock.take("doit ledger push", filling=True)
         self.look()
-        self._touched |= {stack for stack in self._run.project.stacks if self._copy.is_unrecorded(stack)}
-        names = sorted(self._touched)
-        self._sync()
+        self._unrecorded.find()
+        names = self._unrecorded.noted
+        self._unrecorded.queue()
         # This releases a clone's own lease; a pipeline's other jobs may still be working under theirs.
         alone = self.session.me.holder.startswith(ledgers.CLONE)
         for effect in self.session.handle(Finish() if alone else Flush()):
             if isinstance(effect, Failed):
                 raise self.session.problem(effect)
-        self._remember()
+        self._unrecorded.remember()
         self._run.lock.release()
         return names
 
@@ -400,22 +377,22 @@ class Recording:
             self._writer.join()
         head = self.session.head
         left = head is not None and head.lease is not None and head.lease.holder == self.session.me.holder
-        if self._announced is False and not left and not self._touched:
+        if self._announced is False and not left and not self._unrecorded.noted:
             return None
         if self.unread is not None:
-            return self._unrecorded(self.unread) if self._touched else None
+            return self._incomplete(self.unread) if self._unrecorded.noted else None
         try:
-            self._sync()
+            self._unrecorded.queue()
             effects = self.session.handle(Finish(shares=not last))
-            self._remember()
+            self._unrecorded.remember()
         except LedgerError as error:
-            return self._unrecorded(error)
+            return self._incomplete(error)
         except DeployError as error:
-            return self._unrecorded(LedgerError(error.message))
+            return self._incomplete(LedgerError(error.message))
         failed = next((effect for effect in effects if isinstance(effect, Failed)), None)
-        return self._unrecorded(self.session.problem(failed)) if failed else None
+        return self._incomplete(self.session.problem(failed)) if failed else None
 
-    def _unrecorded(self, error: LedgerError) -> LedgerError:
+    def _incomplete(self, error: LedgerError) -> LedgerError:
         """The error of a run whose deployments are not all in the ledger."""
-        names = sorted({*self._touched, *self._sent})
+        names = self._unrecorded.stacks
         return ledgers.unrecorded(names, self.session.home.name, error) if names else error

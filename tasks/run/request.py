@@ -63,6 +63,7 @@ class Asked:
         deploying: Whether a deploy was selected: existing artifacts must then match, and are not replaced.
         planning: Whether anything selected needs the stacks' backends.
         planned: The stacks whose plan is part of this run.
+        validated: Those whose validation is.
         again: The names, of stacks or builds, whose tasks run although they are up to date (`doit -a`); None for all.
     """
 
@@ -70,6 +71,7 @@ class Asked:
     planning: bool = False
     planned: frozenset[str] = frozenset()
     again: frozenset[str] | None = frozenset()
+    validated: frozenset[str] = frozenset()
 
     def forces(self, name: str) -> bool:
         """Whether the tasks of a stack or build run although they are up to date."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..base import git
@@ -10,6 +11,8 @@ from ..base.git import Relation
 from . import deployed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..artifact.receipt import Receipt
     from ..project.stack import Stack
     from .run import Run
@@ -18,34 +21,63 @@ RULE = "older"
 _SHORT = 8
 
 
-def require(run: Run, stack: Stack, last: Receipt | None) -> list[str]:
-    """Refuse to deploy a stack from a commit that precedes the deployed one.
+@dataclass(frozen=True)
+class Succession:
+    """How a commit follows the deployed ones.
+
+    Args:
+        allowed: What had to be allowed, as lines for the records.
+        besides: The deployed commits that it does not contain.
+    """
+
+    allowed: list[str] = field(default_factory=list)
+    besides: list[str] = field(default_factory=list)
+
+
+def require(run: Run, stack: Stack, last: Receipt | None) -> Succession:
+    """Refuse to deploy a stack from a commit that precedes a deployed one.
 
     A job that is run again, a retried pipeline or an outdated branch would undo later deploys, and its plan is not
-    stale if the state has not changed. The deployed commit is in the receipt; without one, the tag of the last complete
-    deploy names it.
+    stale if the state has not changed. The deployed commits are those of the receipt and, where it does not know of
+    the ledger's record, those of that one, too. Without a ledger, the tag of the last complete deploy names one more:
+    another machine may have deployed since. If this clone cannot tell where that one is, only the receipt counts.
 
     Returns:
-        What was allowed, as a line for the records; empty if nothing had to be allowed.
+        How the commit follows them.
 
     Raises:
-        OlderCommitError: The commit comes before the deployed one, or this clone cannot tell.
+        OlderCommitError: The commit comes before a deployed one, or this clone cannot tell.
     """
-    here, there = run.revision.commit, _deployed_from(run, last)
-    if here is None or there is None:
-        return []
-    relation = run.relation_to(there)
-    if relation not in (Relation.BEFORE, Relation.UNKNOWN):
-        return []
+    here = run.revision.commit
+    if here is None:
+        return Succession()
+    relations = {there: run.relation_to(there) for there in _deployed_from(run, stack, last)}
+    tagged = run.once(_tagged) if last is not None and run.recording is None else None
+    if tagged is not None and run.relation_to(tagged) is Relation.BEFORE:
+        relations[tagged] = Relation.BEFORE
+    older = [there for there, relation in relations.items() if relation is Relation.BEFORE]
+    unknown = [there for there, relation in relations.items() if relation is Relation.UNKNOWN]
+    besides = [there for there, relation in relations.items() if relation not in (Relation.SAME, Relation.AFTER)]
+    if not older and not unknown:
+        return Succession(besides=besides)
     for item in run.request.allowances:
         if item.rule == RULE and item.stack in ("*", stack.name):
-            return [f"{RULE} {here[:_SHORT]} after {there[:_SHORT]}: {item.reason}"]
-    raise _older(run, stack, there, here) if relation is Relation.BEFORE else _unknown(run, stack, there, here)
+            lines = [f"{RULE} {here[:_SHORT]} after {there[:_SHORT]}: {item.reason}" for there in [*older, *unknown]]
+            return Succession(lines, besides)
+    raise _older(run, stack, older[0], here) if older else _unknown(run, stack, unknown[0], here)
 
 
-def _deployed_from(run: Run, last: Receipt | None) -> str | None:
+def _deployed_from(run: Run, stack: Stack, last: Receipt | None) -> Iterable[str]:
+    """The commits that may be deployed, each once."""
+    unseen = run.recording.besides(stack.name) if run.recording is not None else []
     if last is not None:
-        return last.commit
+        return dict.fromkeys([*last.commits, *unseen])
+    tagged = run.once(_tagged)
+    return dict.fromkeys([*([tagged] if tagged else []), *unseen])
+
+
+def _tagged(run: Run) -> str | None:
+    """The commit of the last complete deploy's tag; one that moves while this run works is refused elsewhere."""
     tag = deployed.tag_name(run.project)
     return git.tagged(run.layout.root, tag) if tag else None
 
@@ -55,7 +87,7 @@ def _older(run: Run, stack: Stack, there: str, here: str) -> OlderCommitError:
     return OlderCommitError(
         f"{there[:_SHORT]} is deployed, and {here[:_SHORT]} is older: this would undo later deploys",
         stack=stack.name,
-        untouched="nothing of this stack was changed",
+        untouched="nothing in this stack was changed",
         next_step=(
             "deploy the newest commit; to go back, revert the change in a new commit; or, if you mean it: ",
             allowed,
@@ -70,7 +102,7 @@ def _unknown(run: Run, stack: Stack, there: str, here: str) -> OlderCommitError:
     return OlderCommitError(
         f"{there[:_SHORT]} is deployed, and this clone cannot tell whether {here[:_SHORT]} comes after it",
         stack=stack.name,
-        untouched="nothing of this stack was changed",
+        untouched="nothing in this stack was changed",
         next_step=(
             f"`{fetch}`, then run the same command again; or, if that commit no longer exists (a force push): ",
             allowed,

@@ -14,7 +14,7 @@ from ..artifact.receipt import Outcome
 from ..base.errors import RecordError
 from ..base.files import canonical_json, read_json, sha256_bytes, write_json
 from ..base.problem import doit
-from ..ledger import receipts
+from ..ledger import order, receipts
 from ..ledger.machine import Mark  # noqa: TC001 - pydantic reads a memory by it
 
 if TYPE_CHECKING:
@@ -108,12 +108,47 @@ class WorkingCopy:
             return stack in self.memory.apart  # others are older than the ledger, so not trusted
         return known is None or digest(found.receipt) != known.local
 
+    def follows(self, stack: str) -> str | None:
+        """The change that the next apply of a stack replaces, as far as this disk knows; None for the first one.
+
+        Raises:
+            RecordError: The receipt cannot be read.
+        """
+        known = self.memory.stacks.get(stack)
+        found = self.found(stack) if self.is_unrecorded(stack) else None
+        last = found.receipt.get("follows") if found is not None else None
+        return last if isinstance(last, str) else known.change if known is not None else None
+
+    def unseen(
+        self, stacks: Collection[str], held: Mapping[str, Record], begun: Mapping[str, Begun], holder: str
+    ) -> dict[str, list[str]]:
+        """The stacks that were deployed both here and elsewhere, with the commits that the ledger has of them.
+
+        Args:
+            stacks: The stacks.
+            held: The ledger's records of them.
+            begun: Those whose apply was announced by a run that ended without finishing it.
+            holder: The pipeline whose receipts are on this disk.
+
+        Raises:
+            RecordError: A receipt cannot be read.
+        """
+        found = {}
+        for stack in stacks:
+            here = self.found(stack) if self.is_unrecorded(stack) else None
+            if here is None:
+                continue
+            known = self.memory.stacks.get(stack)
+            change = known.change if known is not None else None
+            commits = order.unseen(here.receipt, change, held.get(stack), begun.get(stack), holder)
+            if commits is not None:
+                found[stack] = commits
+        return found
+
     def fill(
         self, stacks: Collection[str], held: Mapping[str, Record], begun: Mapping[str, Begun], environment: str
-    ) -> list[str]:
-        """Replace the receipts here by the ledger's; returns the stacks that were deployed both here and elsewhere.
-
-        Receipts that are not recorded yet stay as they are.
+    ) -> None:
+        """Replace the receipts here by the ledger's, but for those that are not recorded yet.
 
         Args:
             stacks: The stacks.
@@ -124,18 +159,11 @@ class WorkingCopy:
         Raises:
             RecordError: A file cannot be read or written.
         """
-        conflicts = []
         written: dict[Path, JsonObject] = {}
         for stack in stacks:
-            item, mark = held.get(stack), begun.get(stack)
-            if self.is_unrecorded(stack):
-                known = self.memory.stacks.get(stack)
-                if item is not None and (known is None or item.change != known.change):
-                    conflicts.append(stack)
-                continue
-            written |= self._put(stack, item, mark, environment)
+            if not self.is_unrecorded(stack):
+                written |= self._put(stack, held.get(stack), begun.get(stack), environment)
         folder.keep_all(self._layout, written)  # a fresh clone writes the records of all stacks
-        return conflicts
 
     def _put(self, stack: str, item: Record | None, mark: Begun | None, environment: str) -> dict[Path, JsonObject]:
         """Remove what the ledger does not have; returns the files to write for what it has."""
@@ -143,11 +171,12 @@ class WorkingCopy:
             self._remove(stack)
             return {}
         known, here = self.memory.stacks.get(stack), self.found(stack)
-        if mark is None and item and here and known == Known(item.change, digest(here.receipt)) and _agree(item, here):
+        is_known = item is not None and here is not None and known == Known(item.change, digest(here.receipt))
+        if mark is None and item and here and is_known and order.is_of(item, here.receipt):
             return {}  # it was applied here: the local receipt has more than the ledger
         receipt: JsonObject = dict(item.receipt) if item else {}
         if mark is not None:
-            receipt = receipts.begun(receipt or None, stack, environment, mark.model_dump())
+            receipt = receipts.begun(receipt or None, stack, environment, mark)
             self._take(stack, mark.plan_id)
         before = read_json(self._layout.outputs(stack))
         wanted = receipts.Record(receipt, dict(item.outputs) if item and item.outputs is not None else None)
@@ -199,11 +228,6 @@ def _remembered(layout: Layout) -> Memory:
             " receipts that exist only here are then replaced by those in the ledger",
         ),
     )  # fmt: skip
-
-
-def _agree(item: Record, here: receipts.Record) -> bool:
-    """Whether a receipt has the outcome that the ledger recorded, which is another one after a conflict."""
-    return item.receipt.get("outcome") == here.receipt.get("outcome")
 
 
 def is_ended(found: receipts.Record) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import backends
-from tests.repository import ROOT, Repository, minimal_config, reader, resource
+from tests.repository import ENGINE_VERSION, ROOT, Repository, minimal_config, reader, resource
 from tests.servers.imageregistry import ImageRegistry
 from tests.servers.kubernetes import Kubernetes
 from tests.servers.objectstore import ObjectStore
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from tests.backends import Backend
 
-ENGINE_VERSION = "1.12.6"
 TOOLS = Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu")) / "test-tools"
 
 

@@ -340,7 +340,7 @@ def test_a_base_whose_configuration_is_broken_compares_nothing_and_says_why(one:
 def test_records_of_an_older_version_are_said_to_be_old_and_deployed_over(one: Repository) -> None:
     one.prepare("deploy")
     path = one.deploy_dir("receipts/a.json")
-    path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
+    path.write_text(path.read_text().replace('"format": 3', '"format": 1'))
     found = affected(one)
     assert "its receipt was written by an incompatible version" in found["a"]
     assert "`doit deploy` writes a new receipt" in found["a"]

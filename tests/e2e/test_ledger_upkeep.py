@@ -14,7 +14,7 @@ from tasks.ledger.keys import SigningKey
 from tests.e2e.test_ledger import REF, Remote, document, remote
 from tests.e2e.test_ledger_homes import files, project
 from tests.e2e.test_ledger_trust import KEY, Content, Signed, signed
-from tests.repository import ROOT, resource
+from tests.repository import DODO, INSTALLED, ROOT, resource
 from tests.servers.fileserver import TOKEN, FileServer
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def test_a_lost_ledger_is_rebuilt_from_states_and_disks(signed: Remote) -> None:
     assert sorted(first["facts"]["stacks"]) == ["a", "b", "c"]
     assert audit(signed)["entries"] == 4
     # A machine that has seen the lost one is told, and goes on once it did what the message says.
-    assert "is another one than this machine has seen" in artifact.doit("plan", code=1).out
+    assert "is not the one that this machine has seen" in artifact.doit("plan", code=1).out
     (artifact.path / ".deploy/local/ledger.json").unlink()
     artifact.doit("plan")
     assert artifact.planned() == []
@@ -287,7 +287,7 @@ def test_a_deploy_that_cannot_wait_is_recorded_afterwards(signed: Remote, gone: 
     assert "3 stacks, all up to date" in signed.clone().doit("status").out
 
 
-@pytest.mark.parametrize("form", [1, 2])
+@pytest.mark.parametrize("form", [record.FORMAT, record.FORMAT + 1])
 def test_an_older_reader_writes_nothing_and_names_the_version(signed: Remote, form: int) -> None:
     content = Content.of(signed)
     head, _ = record.read_head(content.head)
@@ -301,7 +301,7 @@ def test_an_older_reader_writes_nothing_and_names_the_version(signed: Remote, fo
     assert job.engine_calls("apply") == []
     assert signed.git("rev-parse", REF) == before
     reader = signed.clone()
-    if form == 1:  # what is new in it does not matter to a reader
+    if form == record.FORMAT:  # what is new in it does not matter to a reader
         reader.doit("plan")
         assert reader.planned() == ["c"]
     else:
@@ -370,23 +370,70 @@ def test_a_machine_that_knows_the_ledger_begins_no_new_one_from_what_it_has(remo
     assert "there is no ledger at" in remote.clone().doit("deploy", code=1).out
 
 
-def test_after_a_conflict_the_clone_that_lost_it_knows_that_its_receipt_is_not_the_last(remote: Remote) -> None:
+def test_of_two_deploys_that_did_not_know_of_each_other_neither_is_undone_by_an_older_commit(remote: Remote) -> None:
     remote.clone().doit("ledger", "init")
     remote.clone().doit("deploy")
     here = change(remote, "c", resource("here"))
+    old = here.git("rev-parse", "HEAD")
     hook = remote.path / "hooks/pre-receive"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.write_text("#!/bin/sh\necho 'You are not allowed to push code to protected branches.' >&2\nexit 1\n")
     hook.chmod(0o755)
     here.doit("allow=unrecorded", "reason=the forge is down", "deploy", code=None)
     hook.unlink()
-    change(remote, "c", resource("there")).doit("deploy")
-    here.doit("ledger", "push")
+    there = change(remote, "c", resource("there"))
+    there.doit("deploy")
+    new = there.git("rev-parse", "HEAD")
+    here.git("fetch", "--quiet")
+    assert (
+        f"{new[:8]} is deployed, and {old[:8]} is older" in here.doit("deploy", code=1).out
+    )  # its own disk is not all
+    assert _value(remote) == "there"
+    here.doit("ledger", "push")  # both are recorded now
+    fresh = remote.clone()
+    fresh.git("checkout", "--quiet", old)
+    assert f"{new[:8]} is deployed, and {old[:8]} is older" in fresh.doit("deploy", code=1).out
+    assert _value(remote) == "there"
+    said = remote.clone().doit("status").out
+    assert f"{new[:8]} was deployed, too, and which of its deploys came last is not known" in said
+    assert "failed" not in said
     change(remote, "c", resource("here"))
     here.git("pull", "--quiet")
-    assert _value(remote) == "there"
     here.doit("deploy")
     assert _value(remote) == "here"
+    assert "all up to date" in remote.clone().doit("status").out
+
+
+def test_a_run_that_was_killed_and_is_repeated_later_has_not_failed(remote: Remote) -> None:
+    remote.clone().doit("ledger", "init")
+    killed = change(remote, "c", resource("new"))
+    package = "doit_tofu" if INSTALLED else "tasks"
+    die = f"import os\n\nimport {package}.applying\n\n{package}.applying._run_apply = lambda *_: os.kill(os.getpid(), 9)\n"
+    killed.write(f"dodo.py:{DODO}{die}")
+    assert killed.doit("deploy:c", code=None).code == -9
+    killed.git("checkout", "--quiet", "dodo.py")
+    assert remote.clone().doit("reason=it died", "ledger", "release")
+    remote.clone().doit("deploy")
+    killed.doit("deploy:c")
+    assert "all up to date" in remote.clone().doit("status").out
+
+
+def test_without_the_remote_a_deploy_goes_on_and_is_recorded_later(remote: Remote) -> None:
+    remote.clone().doit("ledger", "init")
+    remote.clone().doit("deploy")
+    job = change(remote, "c", resource("new"))
+    job.git("remote", "remove", "origin")
+    refused = job.doit("deploy", code=1).out
+    assert "this clone has no remote 'origin': `git remote add origin ADDRESS` adds it" in refused
+    job.doit("allow=unrecorded", "reason=the forge is gone", "deploy", code=1)
+    assert _value(remote) == "new"
+    job.git("remote", "add", "origin", str(remote.path))
+    job.doit("ledger", "push")
+    said = remote.clone().doit("status").out  # it had never read the ledger: nobody knows whether others had deployed
+    assert "which of its deploys came last is not known" in said
+    assert "failed" not in said
+    remote.clone().doit("deploy")
+    assert "all up to date" in remote.clone().doit("status").out
 
 
 def test_what_is_not_a_ledger_is_not_rebuilt_over(remote: Remote) -> None:

@@ -124,7 +124,7 @@ def settled(build: Callable[..., Repository]) -> Repository:
         f"stacks/a/main.tf:{resource(extra=call)}",
         f'stacks/b/main.tf:variable "x" {{\n  type = number\n}}\n\n{resource(extra=call)}',
     )  # fmt: skip
-    repository.doit("deploy")
+    repository.prepare("deploy")
     time.sleep(COARSE)
     return repository
 

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+CONFIG = str(Path(__file__).parents[1] / "git.config")
 READER, WRITER = "reader-token-5512", "writer-token-9943"
 
 
 def git(folder: Path, *arguments: str, given: str | None = None, **variables: str) -> str:
     """What git prints in a folder; of the machine's configuration nothing counts."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+    environment |= {"GIT_CONFIG_GLOBAL": CONFIG, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
     for role in ("AUTHOR", "COMMITTER"):
         environment |= {f"GIT_{role}_NAME": "someone", f"GIT_{role}_EMAIL": "someone@example.com"}
     done = subprocess.run(
@@ -156,7 +157,7 @@ class GitServer:
             "REQUEST_METHOD": request.command, "CONTENT_TYPE": request.headers.get("Content-Type", ""),
             "CONTENT_LENGTH": str(len(body)), "HTTP_CONTENT_ENCODING": request.headers.get("Content-Encoding", ""),
             "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""), "REMOTE_USER": "ci", "REMOTE_ADDR": "127.0.0.1",
-            "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": CONFIG, "GIT_CONFIG_NOSYSTEM": "1",
         }  # fmt: skip
         done = subprocess.run(
             ["git", "http-backend"], env=environment, input=body, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,

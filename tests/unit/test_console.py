@@ -91,12 +91,14 @@ def test_why_many_stacks_were_not_run_is_told_once_and_of_few_each_time(
 ) -> None:
     names = [f"s{number:02}" for number in range(stacks)]
     shown = console(load, *names)
-    shown.start(f"deploy:{name}" for name in names)
+    shown.start(f"{stage}:{name}" for stage in ("deploy", "verify") for name in names)
     ended(shown, *(Result("deploy", name, Status.NOT_RUN, "not run: plan:x failed") for name in names))
+    ended(shown, *(Result("verify", name, Status.NOT_RUN, f"not run: deploy:{name} failed") for name in names))
     ended(shown, Result("deploy", "other", Status.NOT_RUN, "not run: deploy:y failed"))
     out = capsys.readouterr().out
     assert out.count("not run: plan:x failed") == told
     assert out.count("not run: deploy:y failed") == 1
+    assert out.count("not run: deploy:s") == told
     shown.summary({"deploy"}, ExitCode.FAILED, [])
     assert f"deploy    {stacks + 1} not run" in capsys.readouterr().out
 

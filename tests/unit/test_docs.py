@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import os
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from doit.cmd_list import List
 
 import tasks
 from tasks.base import layout, masking, process
@@ -292,7 +295,7 @@ def test_every_doit_command_that_is_shown_exists(path: Path) -> None:
     ],
 )
 def test_the_completion_for_bash_does_what_the_reference_says(tmp_path: Path, line: str, words: list[str]) -> None:
-    [lines] = [body for language, body in _FENCE.findall(reference()) if language == "bash"]
+    lines = completion("bash")
     (tmp_path / "network").mkdir()  # a folder of the same name is not what is meant
     program = "doit() { printf '%s   \\n' deploy deploy:apps/shop deploy:network plan; }"
     ask = f"COMP_LINE='{line}'; COMP_POINT=${{#COMP_LINE}}; _doit doit; printf '%s\\n' \"${{COMPREPLY[@]}}\"; complete -p doit"
@@ -303,6 +306,73 @@ def test_the_completion_for_bash_does_what_the_reference_says(tmp_path: Path, li
     *found, registered = done.stdout.splitlines()
     assert [word for word in found if word] == words
     assert registered == "complete -F _doit doit", "as words, not as names of files"
+
+
+TASKS = ["deploy", "deploy:apps/shop", "deploy:network", "deploy:plan", "list", "log", "plan", "plan:a-b", "plan:plan"]
+SHELLS = {  # how its completion is asked for all words of a program, which it gets from `doit list`
+    "bash": """doit() {{ {list}; }}
+        {lines}
+        COMP_LINE='doit '; COMP_POINT=5; _doit doit; printf '%s\\n' "${{COMPREPLY[@]}}"; complete -p doit doit-tofu""",
+    "zsh": """doit() {{ {list} }}
+        compadd() {{ print -l -- "$@" }}
+        compdef() {{ print -- "complete $*" }}
+        {lines}
+        words=(doit ''); _doit""",
+    "fish": """function doit; {list}; end
+        {lines}
+        complete -C 'doit '; complete doit; complete doit-tofu""",
+}
+_OPEN = {"(": ")", "[": "]", "{": "}"}
+
+
+def completion(shell: str) -> str:
+    """The lines that the reference has for a shell."""
+    [lines] = [body for language, body in _FENCE.findall(reference()) if language == shell]
+    return lines
+
+
+def unbalanced(text: str) -> list[str]:
+    """The brackets and quotes of a shell's text that are left open."""
+    open_: list[str] = []
+    for sign in re.sub(r"\s# .*", "", text):
+        if open_ and sign == open_[-1]:
+            open_.pop()
+        elif sign in _OPEN and open_[-1:] != ["'"]:
+            open_.append(_OPEN[sign])
+        elif sign in "\"')]}" and open_[-1:] != ["'"]:  # an end without its begin stays, and is the fault
+            open_.append(sign)
+    return open_
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_every_completion_asks_the_program_that_is_completed_for_its_tasks(shell: str) -> None:
+    """Also where the shell is not installed: what it runs, for which programs, and whether the lines are whole."""
+    lines = completion(shell)
+    asked = re.findall(r"(\S+) (list --all --quiet) 2>/dev/null", lines)
+    program = {"bash": '"$("$1"', "zsh": '${(f)"$($words[1]', "fish": "$words[1]"}[shell]
+    assert [(word, "list --all --quiet") for word in (program,)] == asked
+    assert unbalanced(lines) == []
+    assert all(re.search(rf"(?<![\w-]){name}(?![\w-])", lines.splitlines()[-1]) for name in ("doit", "doit-tofu"))
+    assert {option["long"] for option in List.cmd_options} >= {"all", "quiet"}
+
+
+@pytest.mark.parametrize("shell", [name for name in SHELLS if shutil.which(name)])
+def test_the_completion_in_the_shell_has_every_task(tmp_path: Path, shell: str) -> None:
+    """In the shells that are installed; bash always is."""
+    program = f"printf '%s   \\n' {' '.join(TASKS)}"
+    script = SHELLS[shell].format(list=program, lines=completion(shell))
+    options = {"bash": ["--norc", "-c"], "zsh": ["-f", "-c"], "fish": ["--no-config", "-c"]}[shell]
+    done = subprocess.run(
+        [shell, *options, script], cwd=tmp_path, check=True, capture_output=True, text=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COMP_WORDBREAKS": " "},
+    )  # fmt: skip
+    said = done.stdout.splitlines()
+    found = [line.strip() for line in said if line.strip() not in ("--", "") and not line.startswith("complete ")]
+    assert sorted(found) == sorted(TASKS)
+    registered = " ".join(line for line in said if line.startswith("complete "))
+    assert re.search(r"\bdoit\b(?!-)", registered)
+    assert "doit-tofu" in registered
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)

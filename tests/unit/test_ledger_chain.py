@@ -289,11 +289,11 @@ def test_a_ledger_without_a_key_gets_one() -> None:
 
 def test_a_newer_format_is_refused_and_names_the_version_it_takes() -> None:
     made = Chain(None)
-    body = {**json.loads(made.head.content()), "format": 2, "needs": "0.9.0"}
+    body = {**json.loads(made.head.content()), "format": record.FORMAT + 1, "needs": "0.9.0"}
     body.pop("sequence")
     envelope = statement.seal(canonical_json(body), statement.HEAD, [])
     with pytest.raises(
-        record.NewerFormatError, match=r"format 2 is newer than 1; doit-tofu 0\.9\.0 or newer can read it"
+        record.NewerFormatError, match=r"format 3 is newer than 2; doit-tofu 0\.9\.0 or newer can read it"
     ):
         record.read_head(envelope.to_bytes())
 

@@ -11,9 +11,9 @@ import pytest
 from tasks.base.errors import LedgerError
 from tasks.base.files import canonical_json
 from tasks.ledger import statement, troubles
-from tasks.ledger.home import BrokenError, HomeError
+from tasks.ledger.home import BrokenError, HomeError, NoRemoteError
 from tasks.ledger.identity import Identity
-from tasks.ledger.machine import Look, Me
+from tasks.ledger.machine import Failed, Look, Me, Trouble
 from tasks.ledger.record import Change, Head, Kind
 from tasks.ledger.session import Session
 from tasks.ledger.storehome import StoreHome
@@ -72,7 +72,7 @@ class Failing(StoreHome):
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (HomeError("this clone has no remote 'origin'"), "the ledger cannot be read: this clone has no remote"),
+        (HomeError("this git is too old"), "the ledger cannot be read: this git is too old"),
         (BrokenError("it is not a ledger"), "the ledger cannot be trusted: it is not a ledger"),
     ],
 )
@@ -82,6 +82,19 @@ def test_only_broken_content_is_called_not_to_be_trusted(error: HomeError, said:
     with pytest.raises(LedgerError) as caught:
         session(home).handle(Look())
     assert caught.value.message.startswith(said)
+
+
+def test_a_clone_without_the_remote_is_told_so_at_once() -> None:
+    """A deploy may then go on without the ledger, as where the remote does not answer; nothing is tried again."""
+    home, pauses = Failing(Memory({})), list[float]()
+    home.error = NoRemoteError("this clone has no remote 'origin'")
+    opened = session(home)
+    opened.pause = pauses.append
+    (failed,) = opened.handle(Look())
+    assert isinstance(failed, Failed)
+    assert failed.trouble is Trouble.UNREACHABLE
+    assert "cannot be reached: this clone has no remote 'origin'" in opened.problem(failed).message
+    assert pauses == []
 
 
 EVIL = "7\n::error::x\x1b[31m\u202e"
@@ -114,7 +127,7 @@ def test_what_anyone_may_have_written_is_shown_on_one_line(fields: dict[str, obj
         assert reader.head
         lease = reader.head.lease
         shown += [lease.label, lease.since] if lease else []
-        shown += [item.since for item in reader.head.begun.values()]
+        shown += [text for name, item in reader.head.begun.items() for text in (name, item.since)]
         broken = reader.verify().broken
         shown += [troubles.untrusted("", broken.what).message] if broken else []
     except LedgerError as error:

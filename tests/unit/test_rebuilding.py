@@ -8,8 +8,11 @@ from tasks.run.rebuilding import Receipt, State, choose
 STATE = State("lineage", 7)
 
 
-def receipt(source: str, *, lineage: str | None = "lineage", serial: int = 7, plan: str = "p1", outcome: str = "applied") -> Receipt:  # fmt: skip
-    fields = {"outcome": outcome, "lineage": lineage, "serial": serial, "plan_sha256": plan}
+def receipt(
+    source: str, *, lineage: str | None = "lineage", serial: int = 7, plan: str = "p1", outcome: str = "applied",
+    commit: str | None = None,
+) -> Receipt:  # fmt: skip
+    fields = {"outcome": outcome, "lineage": lineage, "serial": serial, "plan_sha256": plan, "commit": commit}
     return Receipt(source, Record(dict(fields), None))
 
 
@@ -40,8 +43,17 @@ def test_without_the_receipt_of_the_state_the_stack_is_affected() -> None:
         found = choose("web", "prod", receipts, STATE)
         assert found is not None
         assert not found.certain
-        assert found.record.receipt["outcome"] == "failed"
+        assert found.record.receipt["besides"], "it does not count as affected"
+        assert found.record.receipt["outcome"] == "applied"  # none of these says that an apply failed
         assert (found.record.receipt["lineage"], found.record.receipt["serial"]) == ("lineage", 7)
+
+
+def test_every_commit_that_may_be_deployed_is_in_the_record() -> None:
+    """None of them may be deployed over by an older one, whichever was the last."""
+    receipts = [receipt("here", commit="x"), receipt("artifact", plan="p2", commit="y", outcome="started")]
+    found = choose("web", "prod", receipts, STATE)
+    assert found is not None
+    assert (found.record.receipt["commit"], found.record.receipt["besides"]) == ("x", ["y"])
 
 
 def test_a_state_that_is_gone_is_still_expected() -> None:

@@ -446,7 +446,7 @@ def test_a_broken_template_is_named_with_its_line_and_the_built_in_one_is_used(
 def test_a_template_gets_no_more_time_and_memory_than_a_report_needs(
     tmp_path: Path, told: list[BrokenTemplateError], template: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "_SECONDS", 8.0)
+    monkeypatch.setattr(sandbox, "_SECONDS", 3.0)
     (tmp_path / "plan.md.j2").write_text(template)
     found, before = report(planned("a", item("create", after={}))), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert note.render(found, templates=looks(tmp_path, told)) == note.render(found)

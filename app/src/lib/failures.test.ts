@@ -14,6 +14,7 @@ const task = (stack: string, summary: string): Task => ({
   seconds: 1,
   needs: [],
   kind: 'plan failed',
+  cause: '',
   findings: [],
   resolved: [],
   ways: [],
@@ -68,6 +69,12 @@ describe('the causes of a run', () => {
       'plan:web': { ...known, problem: known.problem && { ...known.problem, next } }
     };
     expect(causes([deploy, task('db', 'no credentials'), task('web', 'no credentials')], failures)).toHaveLength(3);
+  });
+
+  it('are those that the record of the run names, whatever else they say', () => {
+    const tasks = ['plan', 'web', 'dns'].map((stack) => task(stack, `${stack} has no key; run the plan again`));
+    const named = tasks.map((item) => ({ ...item, cause: item.stack === 'dns' ? 'plan:dns' : 'plan:plan' }));
+    expect(causes(named, {}).map((cause) => cause.tasks.map((item) => item.stack))).toEqual([['plan', 'web'], ['dns']]);
   });
 
   it('without a record are their summaries', () => {

@@ -41,7 +41,10 @@ const nameless = (text: string, stack: string): string =>
     .map((word) => (word === stack ? '' : word))
     .join('');
 
-/** The failed tasks of a run by what went wrong: what is true of all 50 stacks is said once. */
+/**
+ * The failed tasks of a run by what went wrong: what is true of all 50 stacks is said once. The run's record says which
+ * ones have the same cause; only those of older releases are compared here.
+ */
 export function causes(failed: Task[], failures: Record<string, Failure>): Cause[] {
   const found = new Map<string, Cause>();
   for (const task of failed) {
@@ -49,7 +52,7 @@ export function causes(failed: Task[], failures: Record<string, Failure>): Cause
     const problem = failure?.problem ?? { ...NOTHING, kind: task.kind, summary: task.summary };
     const { kind, summary, untouched, next, details } = problem;
     const said = [kind, summary, untouched, next?.text, next?.command, details, failure?.error];
-    const key = JSON.stringify([task.stage, ...said.map((text) => nameless(text ?? '', task.stack))]);
+    const key = task.cause || JSON.stringify([task.stage, ...said.map((text) => nameless(text ?? '', task.stack))]);
     const cause = found.get(key);
     if (cause) cause.tasks.push(task);
     else found.set(key, { tasks: [task], failure });

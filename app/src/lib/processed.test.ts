@@ -17,7 +17,8 @@ const task = (stage: string, status: Status, counts: Counts = {}): Task => ({
   findings: [],
   resolved: [],
   ways: [],
-  kind: ''
+  kind: '',
+  cause: ''
 });
 
 it('never shows a stack that loses a resource as just ok', () => {

@@ -42,6 +42,8 @@ export interface Task {
   seconds: number;
   needs: string[];
   kind: string;
+  /** The first task of the run that failed for the same cause; empty if it did not fail, or an older release ran it. */
+  cause: string;
   /** What a drift check found, and the addresses of what it no longer found. */
   findings: Finding[];
   resolved: string[];
@@ -275,6 +277,7 @@ export function parseRun(value: unknown): RunRecord | null {
       seconds: number(task.seconds),
       needs: texts(task.needs),
       kind: text(task.kind),
+      cause: text(task.cause),
       findings: array(task.findings).map(finding),
       resolved: texts(task.resolved),
       ways: array(task.ways)

@@ -1,0 +1,61 @@
+"""The order of a stack's deploys: which record a receipt replaces, and where neither of two knew of the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import machine
+from .record import deployed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..base.jsonvalue import Json
+    from .record import Begun, Record
+
+_SAME = ("plan_id", "outcome", "commit")
+
+
+def follows(receipt: Mapping[str, Json], known: str | None, held: Record | None) -> str | None:
+    """The change that a receipt replaces, as a run saw it that read the ledger before it applied.
+
+    Args:
+        receipt: The receipt.
+        known: The change that this disk last had of the stack.
+        held: The ledger's record.
+    """
+    return held.change if held is not None and held.change == receipt.get("follows") else known
+
+
+def unseen(
+    receipt: Mapping[str, Json], known: str | None, held: Record | None, begun: Begun | None, holder: str
+) -> list[str] | None:
+    """What a receipt that is not recorded yet does not know of: the commits of deploys by others, in the ledger.
+
+    Args:
+        receipt: The receipt.
+        known: The change that this disk last had of the stack.
+        held: The ledger's record.
+        begun: An announced apply that has not ended.
+        holder: The pipeline whose receipt it is.
+
+    Returns:
+        The commits, empty for one without a commit; None if the receipt replaces all of that.
+    """
+    found: list[str] = []
+    if held is not None and held.change != follows(receipt, known, held) and not _is_recorded(receipt, held):
+        found += deployed(held.receipt)
+    if begun is not None and not machine.ends(begun, receipt, holder):
+        found += begun.commits or ("",)
+    return list(dict.fromkeys(found)) or None
+
+
+def _is_recorded(receipt: Mapping[str, Json], held: Record) -> bool:
+    return receipt.get("plan_id") is not None and is_of(held, receipt)
+
+
+def is_of(held: Record, receipt: Mapping[str, Json]) -> bool:
+    """Whether the ledger's record is of the apply that a receipt is of, and says the same about it."""
+    if any(held.receipt.get(name) != receipt.get(name) for name in _SAME):
+        return False
+    return (held.receipt.get("besides") or []) == (receipt.get("besides") or [])
