@@ -68,13 +68,13 @@ def broken(name: str, verified: Verification) -> LedgerError:
 
 
 def _not_the_last(name: str, head: Head, found: Judgement) -> LedgerError:
-    """The error for a chain that is intact, but is not the one that the forge was told of."""
+    """The error for a chain that is intact, but is not the one that the forge has recorded."""
     number = found.witness.number if found.witness else 0
     what = (
-        f"the ledger ends at entry {head.sequence}, but the forge was told of entry {number}: it was put back to an"
-        " earlier version"
+        f"the ledger ends at entry {head.sequence}, but the forge has recorded entry {number}: it was rolled back to"
+        " an earlier version"
         if found.verdict is Verdict.ROLLED_BACK
-        else f"entry {number} is not the one that the forge was told of: the ledger was rewritten or replaced"
+        else f"entry {number} is not the one that the forge has recorded: the ledger was rewritten or replaced"
     )
     return LedgerError(
         what, where=name, details=["the entries that are there are intact"], untouched="nothing was written",
@@ -103,11 +103,11 @@ def _last(head: Head, asked: Asked) -> str:
         return f"the forge names {head.sequence} as the last entry"
     unproven = f"nothing proves that {head.sequence} is the last entry"
     if found.verdict is Verdict.REPLACED and found.witness is not None:
-        other = f"the forge was told only of another ledger, up to its entry {found.witness.number}"
+        other = f"the forge has recorded only another ledger, up to its entry {found.witness.number}"
         return f"{other}: entry 1 says that this one replaced it, `doit log` shows why; {unproven}"
     if found.witness is not None:
-        return f"the forge was told of entries up to {found.witness.number}; {unproven}"
-    return f"{unproven} ({asked.unasked or 'the forge has not been told of any'})"
+        return f"the forge has recorded entries up to {found.witness.number}; {unproven}"
+    return f"{unproven} ({asked.unasked or 'the forge has not recorded any'})"
 
 
 def _document(head: Head, verified: Verification, asked: Asked) -> AuditDocument:

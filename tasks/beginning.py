@@ -42,34 +42,7 @@ def begin(course: Course, tasks: dict[str, Task], selected: list[str]) -> None:
     planned, checked = (frozenset(selection.stacks(needed, stage)) for stage in ("plan", "validate"))
     run.asked = Asked(deploying, bool(course.selected & _WITH_BACKEND), planned, again, checked)
     try:
-        commandline.check_patterns(tasks)
-        _require_alone(course, selected)
-        before.require_stacks(run, course.selected & _OF_STACKS)
-        if "drift" in course.selected:
-            from .run import baseline
-
-            baseline.of(run).begin()
-        if run.asked.deploying:
-            deployed.refuse_for_deploy(run)
-        if course.selected & LOCKING:
-            besides = turns.ELSEWHERE if course.selected == {turns.STAGE} else ""
-            run.lock.take(f"doit {' '.join(sys.argv[1:])}", filling=run.recording is not None, besides=besides)
-        if course.selected & set(STAGES):
-            before.confirm_upstream(run)
-        if run.asked.planning:
-            encryption.require(run.project, plans=bool(course.selected & {"plan", "deploy"}))
-            run.project.keyring.prepare()
-        _take_custody(course, selected)
-        turns.choose(run, tasks, selected)
-        if run.project.catalog is not None and run.request.part is not Part.REPORT:
-            from . import build
-
-            build.join(run, tasks, selected)
-        if course.selected & set(STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
-            from .history.recorder import Recorder
-
-            course.history = Recorder(run, sorted(course.selected), tasks)
-            run.record = course.history.id
+        _prepare(course, tasks, selected)
     except DeployError as error:
         _fail_at_once(course, error)
     if not selected:
@@ -82,6 +55,43 @@ def begin(course: Course, tasks: dict[str, Task], selected: list[str]) -> None:
         if names := dropped_variables():
             run.say(f"not passed on to the engine: {', '.join(names)}")
         course.console.start(selection.reached(tasks, selected))
+
+
+def _prepare(course: Course, tasks: dict[str, Task], selected: list[str]) -> None:
+    """Check that the run may begin, lock and verify what it works on, and make what its tasks share.
+
+    Raises:
+        DeployError: It may not begin.
+    """
+    run = course.run
+    commandline.check_patterns(tasks)
+    _require_alone(course, selected)
+    before.require_stacks(run, course.selected & _OF_STACKS)
+    if "drift" in course.selected:
+        from .run import baseline
+
+        baseline.of(run).begin()
+    if run.asked.deploying:
+        deployed.refuse_for_deploy(run)
+    if course.selected & LOCKING:
+        besides = turns.ELSEWHERE if course.selected == {turns.STAGE} else ""
+        run.lock.take(f"doit {' '.join(sys.argv[1:])}", filling=run.recording is not None, besides=besides)
+    if course.selected & set(STAGES):
+        before.confirm_upstream(run)
+    if run.asked.planning:
+        encryption.require(run.project, plans=bool(course.selected & {"plan", "deploy"}))
+        run.project.keyring.prepare()
+    _take_custody(course, selected)
+    turns.choose(run, tasks, selected)
+    if run.project.catalog is not None and run.request.part is not Part.REPORT:
+        from . import build
+
+        build.join(run, tasks, selected)
+    if course.selected & set(STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
+        from .history.recorder import Recorder
+
+        course.history = Recorder(run, sorted(course.selected), tasks)
+        run.record = course.history.id
 
 
 def _require_alone(course: Course, selected: list[str]) -> None:

@@ -139,10 +139,10 @@ def _end_drift(course: Course) -> None:
         problem = course.run.problem(error)
         if previous.must_be_known(error) and (course.run.recording is None or course.run.recording.unread is None):
             course.errors.append(problem)
-        course.run.say(f"{problem.summary}; what of the drift is new and what is known is unknown")
+        course.run.say(f"{problem.summary}; which drift is new and which was known before cannot be determined")
     useless = drift.useless_rules(course.run, whole="drift" in course.whole)
-    course.run.notes += useless
     for text in useless:
+        course.run.note(text)
         course.run.say(text)
 
 
@@ -283,7 +283,7 @@ def _remember_drift(course: Course, code: ExitCode) -> None:
     if "drift" in course.selected and (error := previous.record(run, code)):
         run.say(f"{run.problem(error).summary}; the next check will count what this one found as new")
     if run.repairs and (error := previous.repaired(run)):
-        run.say(f"{run.problem(error).summary}; the next check will tell once more that the drift is resolved")
+        run.say(f"{run.problem(error).summary}; the next check will report once more that the drift is resolved")
 
 
 def _compare_with_review(course: Course) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _OF_STACKS = ("validate", "plan", "deploy", "verify", "drift")
 _WORDS = {"build": "[:BUILD] ...", "log": " [STACK ...]", "ledger": " COMMAND [ARGUMENT ...]"}
 _OPTIONS = {
-    "drift": {f"{ADOPT} STACK": "change the stack's code to what was done outside"},
+    "drift": {f"{ADOPT} STACK": "change the stack's code to match what was done outside"},
     "deploy": {
         f"{REPAIR} STACK,...": "undo the drift of these stacks, if it is what the last check has shown",
         AUTO_REPAIR: "undo the drift that was shown and that a rule of drift.repair names",

@@ -53,7 +53,7 @@ def publish(run: Run) -> None:
             run.say(f"{_PREFIX}: {done}")
     except ForgeError as error:
         shown = "\n".join(f"  {line}" for line in run.problem(error).text().splitlines())
-        run.say(f"{_PREFIX} could not be brought up to date; the next check tries again\n{shown}")
+        run.say(f"{_PREFIX} could not be updated; the next check tries again\n{shown}")
     except Exception as error:  # noqa: BLE001 - the boundary: nothing that a forge answers changes how a run ends
         step = run.keep_crash("forge", error)
         run.say(f"{_PREFIX}: an unexpected error: {type(error).__name__}\n  next: {step}")
@@ -82,7 +82,7 @@ def _draft(run: Run, place: Place, result: Result) -> Draft | None:
         run.say(f"{_PREFIX}: none for {result.stack}: {run.problem(error).summary}")
         return None
     if run.mask.text(found.diff) != found.diff:
-        run.say(f"{_PREFIX}: none for {result.stack}: the change has a secret in it")
+        run.say(f"{_PREFIX}: none for {result.stack}: the change contains a secret")
         return None
     files = {path: content.decode("utf-8", "replace") for path, content in found.contents.items()}
     return Draft(
@@ -100,7 +100,7 @@ def _body(run: Run, place: Place, result: Result, found: Adopted) -> str:
         f"`{result.stack}` in `{run.project.environment}`: {result.summary}.",
         f"This changes the code to what is there. Proof, at `{place.head[:8]}`: {proof}.",
         fenced(found.diff),
-        f"To be done by hand:\n\n{left}" if left else "",
+        f"To do by hand:\n\n{left}" if left else "",
         f"To undo the drift instead: {undo}. This merge request is closed once the drift is over.",
         f"[job]({place.link})" if place.link else "",
     ]

@@ -94,10 +94,10 @@ def require_alone(run: Run, selected: Sequence[str]) -> None:
         return
     tasks = {_DEPLOY, *(f"{_DEPLOY}:{name}" for name in stacks(run))}
     if run.request.part is not None:
-        why = "it repairs all of its stacks or none, which jobs of a stack each cannot do"
-        message = f"a repair is for a run of its own, without `ci=`: {why}"
+        why = "it repairs all of its stacks or none, which one job per stack cannot do"
+        message = f"a repair needs a run of its own, without `ci=`: {why}"
     elif not {*selected} <= tasks:
-        message = "a repair is for a run of its own, without other tasks"
+        message = "a repair needs a run of its own, without other tasks"
     else:
         return
     words = [AUTO_REPAIR] if asked.automatic else [REPAIR, ",".join(asked.stacks)]
@@ -133,8 +133,8 @@ def plan(run: Run, stack: Stack) -> Result:
         return Result(_STAGE, stack.name, Status.UNAFFECTED, "no rule asks to repair it")
     except AsDeployedError:
         shown.forget(run, stack.name)
-        run.say(f"{stack.name}: as deployed again, so there is nothing to repair")
-        return Result(_STAGE, stack.name, Status.UNAFFECTED, "as deployed again")
+        run.say(f"{stack.name}: back to what was deployed, so there is nothing to repair")
+        return Result(_STAGE, stack.name, Status.UNAFFECTED, "back to what was deployed")
     run.repairs[stack.name] = Repairing(list(known.drifted), findings)
     text = f"{made.text}, as its drift was shown at {known.made.created_at}"
     return Result(
@@ -208,5 +208,5 @@ def _require_shown(run: Run, stack: Stack, known: Shown, found: Fresh, seen: See
         if objections := repairs.why_not(asked, stack.name, findings, found.document, now):
             raise _NotAskedError(*objections)
     if changed := digests.differences(known.changes, changes):
-        raise shown.refused(run, stack.name, "its drift is not what was shown any more", changed)
+        raise shown.refused(run, stack.name, "its drift is no longer what was shown", changed)
     return findings

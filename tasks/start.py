@@ -76,38 +76,7 @@ def start(standing: Mapping[str, Standing] | None = None) -> Run:
         _end("doit-tofu needs its own reporter for its exit codes\n  next: omit `-r`")
     environment = get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None
     try:
-        commandline.check_variables()
-        _check_environment_variable()
-        commandline.check_order()
-        states = {name: found.state for name, found in (standing or {}).items()}
-        run = Run(_taken_over(load(root, environment, update=_update(), checked=states)), _request())
-        run.standing = standing or {}
-        ownenvironment.hide(_declared_secrets(run.project))
-        stateguard.check_names(run.request.accepted, run.project.stacks)
-        if run.request.adopt is not None:
-            from .plans import adoption
-
-            adoption.check_name(run, run.request.adopt)
-        if run.request.repair is not None:
-            from . import repair
-
-            repair.check(run)
-        for note in misspelt.notes(os.environ, partial(_folders, run.project)):
-            run.say(note)
-        if run.project.config.notify:
-            from .notifications import channels
-
-            run.mask.add(channels.secrets(run.project.config.notify))
-        if run.project.loaded.base is not None:
-            run.mask.add(run.project.loaded.base.secrets)
-            for note in run.project.loaded.base.notes:
-                run.say(note)
-        with suppress(OSError):  # reported by the first record that cannot be written
-            prepare(run.layout, run.layout.base)
-        if run.project.config.ledger != "none":
-            _open_ledger(run)
-        deployed.choose_base(run)
-        doitdb.prepare(run.layout.records, run.say)
+        return _made(root, environment, standing or {})
     except DeployError as error:
         problems = [problem.within(environment) for problem in error.problems]
         _tell_reviewers(environment, problems)
@@ -118,6 +87,46 @@ def start(standing: Mapping[str, Standing] | None = None) -> Run:
         shown = f"{DEPLOY_DIR}/crash.log"
         step = crashlog.keep(root / shown, shown, "start", error, Masker())
         _end(UnexpectedError(f"{type(error).__name__}: {error}", next_step=step).problem.text())
+
+
+def _made(root: Path, environment: str | None, standing: Mapping[str, Standing]) -> Run:
+    """The run that the command line asks for, checked, and with the secrets that its configuration names masked.
+
+    Raises:
+        DeployError: The project or the command line has errors.
+    """
+    commandline.check_variables()
+    _check_environment_variable()
+    commandline.check_order()
+    states = {name: found.state for name, found in standing.items()}
+    run = Run(_taken_over(load(root, environment, update=_update(), checked=states)), _request())
+    run.standing = standing
+    ownenvironment.hide(_declared_secrets(run.project))
+    stateguard.check_names(run.request.accepted, run.project.stacks)
+    if run.request.adopt is not None:
+        from .plans import adoption
+
+        adoption.check_name(run, run.request.adopt)
+    if run.request.repair is not None:
+        from . import repair
+
+        repair.check(run)
+    for note in misspelt.notes(os.environ, partial(_folders, run.project)):
+        run.say(note)
+    if run.project.config.notify:
+        from .notifications import channels
+
+        run.mask.add(channels.secrets(run.project.config.notify))
+    if run.project.loaded.base is not None:
+        run.mask.add(run.project.loaded.base.secrets)
+        for note in run.project.loaded.base.notes:
+            run.say(note)
+    with suppress(OSError):  # reported by the first record that cannot be written
+        prepare(run.layout, run.layout.base)
+    if run.project.config.ledger != "none":
+        _open_ledger(run)
+    deployed.choose_base(run)
+    doitdb.prepare(run.layout.records, run.say)
     return run
 
 

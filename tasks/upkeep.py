@@ -148,7 +148,7 @@ def _version(found: Recording) -> Version | None:
     except BrokenError as error:
         raise LedgerError(
             f"what is at {home.name} is not a ledger: {error}", untouched=_UNCHANGED,
-            next_step="look at it; if nobody needs it, remove it, then run the same command again",
+            next_step="look at it; if it is not needed, remove it, then run the same command again",
         ) from None  # fmt: skip
 
 
@@ -233,7 +233,7 @@ def _prune(run: Run, found: Recording, rest: Sequence[str]) -> str:
     del run
     if len(rest) != 1 or not rest[0].isdecimal() or int(rest[0]) < 1:
         raise ConfigError(
-            "`doit ledger prune` needs a number: how many of the newest entries are kept", untouched="nothing was read",
+            "`doit ledger prune` needs a number: how many of the newest entries to keep", untouched="nothing was read",
             next_step="run for example `doit ledger prune 1000`",
         )  # fmt: skip
     head, session = found.look(), found.session

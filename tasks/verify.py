@@ -109,17 +109,14 @@ def _wait(run: Run, stack: Stack, label: str, checks: Sequence[Check], last: Rec
         )  # fmt: skip
 
     progress = [waiting.Progress(check.name or check.title()) for check in checks]
-    run.waiting[label] = lambda: tell(progress)
     began = time.monotonic()
-    try:
-        with futures.ThreadPoolExecutor(1, thread_name_prefix="checks") as pool:
-            waits = pool.submit(waiting.all_of, checks, looking, progress)
-            while futures.wait([waits], timeout=_TELL_EVERY).not_done:
-                if run.output.live is None and not run.stop.requested:
-                    run.say(f"{label.replace(':', ' ')}: after {time.monotonic() - began:.0f} s {tell(progress)}")
-            return waits.result()
-    finally:
-        run.waiting.pop(label, None)
+    pool = futures.ThreadPoolExecutor(1, thread_name_prefix="checks")
+    with run.waits(label, lambda: tell(progress)), pool:
+        waits = pool.submit(waiting.all_of, checks, looking, progress)
+        while futures.wait([waits], timeout=_TELL_EVERY).not_done:
+            if run.output.live is None and not run.stop.requested:
+                run.say(f"{label.replace(':', ' ')}: after {time.monotonic() - began:.0f} s {tell(progress)}")
+        return waits.result()
 
 
 def tell(progress: Sequence[Progress]) -> str:
@@ -163,7 +160,7 @@ def _deployed(last: Receipt | None) -> Deployed | None:
         return None
     place = last.deployed or {}
     return Deployed(
-        place.get("plan_sha256", last.plan_sha256),
+        place.get("plan_sha256") or last.plan_sha256,
         place.get("commit", last.commit),
         place.get("at", last.finished_at),
         last.images,

@@ -108,7 +108,7 @@ OWN_CASES = [
          "step[0].any", '- step[0].any = "b"', '+ step[0].any = "a"'),
     _own("all blocks of a set removed", "norule", 'rule {\n  port = 80\n  any = "a"\n}', {"rule": []}, "rule",
          "+ rule[0].port = 80"),
-    _own("a block of a set that the engine sorts in another way than the code", "sorted",
+    _own("a block of a set that the engine sorts differently from the code", "sorted",
          'rule {\n  port = 90\n  any = "z" # last\n}\nrule {\n  port = 22\n  any = "a" # first\n}',
          {"rule": [{"port": 23, "any": "a"}, {"port": 90, "any": "z"}]}, "rule[0].port", "- rule[0].port = 23"),
     _own("two blocks added to a list, one in between", "steps",
@@ -131,15 +131,15 @@ OWN_CASES = [
     _raw("a resource in a module with quoted keys", "module-ä b.c",
          'module "m" {\n  source = "./inner"\n  for_each = toset(["ä b.c"])\n  name = "module-${each.key}"\n}\n',
          'module.m["ä b.c"].own_thing.it', {"text": "b"}, "text", '- text = "b"', '+ text = "inner"'),
-    _own("by whom, where the provider says so", "signed", 'text = "a"',
+    _own("who changed it, where the provider says so", "signed", 'text = "a"',
          {"text": "b", "updated_by": "anna@example.com", "modified_time": "2026-02-03T04:05:06Z"}, "text", '- text = "b"',
          "last changed by anna@example.com at 2026-02-03T04:05:06Z, says the provider"),
-    _own("by whom, where a tag says so that `drift.changed_by` names", "noted",
+    _own("who changed it, in a tag that `drift.changed_by` names", "noted",
          'text = "a"\nlifecycle {\n  ignore_changes = [tags]\n}', {"text": "b", "tags": {"ModifiedBy": "bob"}}, "text",
          "last changed by bob, says the provider"),
-    _own("when, where the provider says so", "dated", 'text = "a"', {"text": None, "modified_time": "2026-02-03T04:05:07Z"},
+    _own("when it was changed, where the provider says so", "dated", 'text = "a"', {"text": None, "modified_time": "2026-02-03T04:05:07Z"},
          "text", "last changed by deployer at 2026-02-03T04:05:07Z, says the provider"),
-    _own("a resource deleted that another one reads", "read", 'text = "a"', None,
+    _own("a deleted resource that another one reads", "read", 'text = "a"', None,
          follows={"terraform_data.reader": "changed"}),
     _raw("what a data source reads, and a resource uses", "watched",
          'data "own_thing" "watched" {\n  name = "watched"\n}\nresource "terraform_data" "watched" {\n'
@@ -239,7 +239,7 @@ KUBERNETES_CASES = [
 
 
 def _file(what: str, name: str, body: str, change: Any, *, follows: dict[str, str] | None = None) -> Case:
-    """A case of the provider of files, to which a file with another content is one that no longer exists."""
+    """A case of the provider of files, for which a file with different content no longer exists."""
     code = f'resource "local_file" "{name}" {{\n  filename = "${{path.root}}/../../world/{name}"\n  {body}\n}}\n'
     return Case(what, code, f"local_file.{name}", change, "deleted", object=name, follows=follows or {})
 
@@ -365,14 +365,14 @@ Each line is a change that `tests/e2e/test_drift_real.py` makes outside of the e
 finds all of them, exits with 2, and tells them from undeployed code, with a ledger and without.
 
 The providers are `kubernetes` 1.13.4 with a real Kubernetes API, `local` 1.4.0, and `own`, a provider of the tests
-whose resource has an attribute of every kind: its API is a folder of files. To `local`, a file with another content
-is one that no longer exists.
+whose resource has an attribute of every kind: its API is a folder of files. For `local`, a file with different content
+no longer exists.
 
 | provider | outside | class | reported |
 | --- | --- | --- | --- |
 """
 _ADOPTED = """
-`doit drift --adopt` takes over all of these but {hand}: instances and modules, sensitive values, and
+`doit drift --adopt` adopts all of these but {hand}: instances and modules, sensitive values, and
 what follows from something else. The plan afterwards has only these.
 """
 _QUIET = """
@@ -381,7 +381,7 @@ _QUIET = """
 None of these changes is an alert: `doit drift` exits with 0. `tests/e2e/test_drift_noise.py` has more than 40
 others, without a provider: code that is written in another way and means the same, values that only look different,
 what `lifecycle` and rules ignore. There, an attribute that the shape does not cover is then changed in each resource,
-and each is an alert: no shape is silent because nothing looks at it.
+and each is an alert: no shape is silent because it is not checked at all.
 
 | provider | outside |
 | --- | --- |

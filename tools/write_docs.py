@@ -6,6 +6,7 @@ They come from `tasks/project/model/` and `tasks/run/documents.py`.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import types
 from datetime import date
@@ -30,6 +31,9 @@ from tasks.run import documents  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_NOUN = re.compile(
+    r"^(whole number|number|mapping|list|environment variable|[a-z]+ name)\b"
+)  # that a list has several of
 CONFIGURATION = "docs/configuration.md"
 DOCUMENTS = "docs/json.schema.json"
 EXAMPLE = """\
@@ -67,7 +71,7 @@ What doit-tofu reads, the later over the earlier:
    sets `engine.lock_timeout`. Lists and mappings are given as JSON. A stack named `web-app` is `WEB_APP` there.
    `DEPLOY_VERSION` is not read: many pipelines use that name for their own release.
 
-Mappings are merged key by key. Lists and plain values replace what stood before. A top-level key or a stack with
+Mappings are merged key by key. Lists and plain values replace what was there before. A top-level key or a stack with
 nothing behind it means the default. An unknown key is an error, and so is a key that stands twice. Errors name the
 file, the line and the nearest key that exists.
 
@@ -194,7 +198,7 @@ def _type(hint: Any, metadata: list[Any]) -> str:
         return " or ".join(name for name in named if name != "whole number" or "number" not in named)
     if origin is list:
         inner = _type(arguments[0], [])
-        return "list" if inner == "any value" else f"list of {inner}"
+        return "list" if inner == "any value" else "list of " + _NOUN.sub(r"\1s", inner)
     if origin is dict:
         key, value = (_type(argument, []) for argument in arguments)
         head = "mapping" if key == "text" else f"mapping of {key}"

@@ -157,7 +157,7 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
         found.append(("inputs-digest", "the manifest's inputs do not match its inputs digest"))
     if manifest.inputs_digest != expected.inputs.digest:
         why = reasons.summary(reasons.between(manifest.inputs, expected.inputs))
-        found.append(("inputs", f"this plan was made from other inputs: {why}"))
+        found.append(("inputs", f"this plan was made from different inputs: {why}"))
     if manifest.age > expected.max_age:
         found.append(("age", f"this plan is {_hours(manifest.age)} old, more than {_hours(expected.max_age)}"))
     if manifest.age < -_CLOCK_SKEW:
@@ -213,7 +213,7 @@ def _made_otherwise(manifest: Manifest, expected: Expected) -> list[tuple[str, s
     found: list[tuple[str, str]] = []
     if manifest.builds != expected.builds:
         names = ", ".join(sorted(set(manifest.builds) | set(expected.builds)))
-        found.append(("build", f"it was planned with other outputs of {names} than those that are here"))
+        found.append(("build", f"it was planned with different outputs of {names} than those here"))
     if names := ", ".join(name for name in manifest.unpinned if name not in expected.by_tag):
         found.append(("unpinned", f"this plan was made before the image was in its registry: {names}"))
     return found

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from ..base import typed
 from ..base.clock import now
-from ..base.errors import RecordError
+from ..base.errors import RecordError, ShapeError
 from ..base.files import read_json
+from ..base.jsonvalue import Json, JsonObject, fields
 from ..base.problem import doit
 from . import folder
 from .inputs import Inputs
 
 if TYPE_CHECKING:
-    from types import UnionType
-
     from ..base.layout import Layout
 
 
@@ -64,14 +64,14 @@ class Receipt:
     counts: dict[str, int] = field(default_factory=dict)
     verified: bool | None = None
     produced: list[str] = field(default_factory=list)
-    deployed: dict[str, Any] | None = None
+    deployed: dict[str, str | None] | None = None
     upstream: str | None = None
     state_key: str | None = None
     checks: str | None = None
     images: dict[str, str] = field(default_factory=dict)
     allowed: list[str] = field(default_factory=list)
     exists: list[str] = field(default_factory=list)
-    accepted: dict[str, Any] | None = None
+    accepted: JsonObject | None = None
     plan_id: str | None = None
     failed_checks: list[str] = field(default_factory=list)
     unneeded: bool = False
@@ -99,20 +99,6 @@ class Receipt:
         return finished
 
 
-_TYPES: dict[str, type | UnionType] = {
-    **dict.fromkeys(("stack", "environment", "plan_sha256", "inputs_digest", "started_at"), str),
-    **dict.fromkeys(("commit", "finished_at", "lineage", "upstream", "state_key", "checks"), str | None),
-    **dict.fromkeys(("plan_id", "repaired", "follows"), str | None),
-    **dict.fromkeys(("produced", "allowed", "exists", "failed_checks", "besides"), list),
-    **dict.fromkeys(("counts", "images"), dict),
-    **dict.fromkeys(("deployed", "accepted"), dict | None),
-    **dict.fromkeys(("serial",), int | None),
-    **dict.fromkeys(("format",), int),
-    **dict.fromkeys(("verified",), bool | None),
-    **dict.fromkeys(("unneeded",), bool),
-}
-
-
 def read(layout: Layout, stack: str) -> Receipt | None:
     """The receipt of a stack; None if nothing was applied from here, or only by an older version (`is_outdated`).
 
@@ -124,10 +110,9 @@ def read(layout: Layout, stack: str) -> Receipt | None:
     if record is None or _of_older_version(record):
         return None
     try:
-        _check(record)
-        known = {"outcome": Outcome(record["outcome"]), "inputs": Inputs.from_json(record["inputs"])}
-        return Receipt(**{**record, **known, "format": max(record["format"], FORMAT)})
-    except (TypeError, KeyError, ValueError) as error:
+        found = typed.read(Receipt, {"inputs": None, **fields(record)})  # missing inputs are not empty ones
+        return replace(found, format=max(found.format, FORMAT))
+    except ShapeError as error:
         raise RecordError(
             f"{layout.relative(path)} is not a receipt: {error}",
             where=layout.relative(path),
@@ -141,28 +126,12 @@ def read(layout: Layout, stack: str) -> Receipt | None:
         ) from error
 
 
-def _check(record: Any) -> None:
-    """Refuse a value of another type than a receipt's.
-
-    Raises:
-        TypeError: There is one; the message names its field.
-    """
-    if not isinstance(record, dict):
-        raise TypeError("it is not an object")
-    parts = {"counts": int, "images": str, "deployed": str | None}
-    for name, value in record.items():
-        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-        expected = parts.get(name, object) if isinstance(value, dict) else str
-        if not isinstance(value, _TYPES.get(name, object)) or not all(isinstance(item, expected) for item in inner):
-            raise TypeError(f"{name} is of another type")
-
-
 def is_outdated(layout: Layout, stack: str) -> bool:
     """Whether the receipt of a stack was written by an older version, and is therefore ignored."""
     return _of_older_version(read_json(layout.receipt(stack)))
 
 
-def _of_older_version(record: Any) -> bool:
+def _of_older_version(record: Json) -> bool:
     found = record.get("format", 1) if isinstance(record, dict) else FORMAT
     return isinstance(found, int) and found < _OLDEST
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FOLDER = "states"
 SET_KEY = "set the key that it was made with, also as one of `encryption.previous`"
-_MOVE = "move this file away, then run the same command again: it takes the copy before this one"
+_MOVE = "move this file away, then run the same command again: it then uses the copy before this one"
 _SUFFIX = ".state"
 _NONCE = 12  # bytes
 _LARGEST = 1 << 28

@@ -22,6 +22,11 @@ class ExitCode(IntEnum):
     FAILED = 1
     DRIFT = 2
 
+    @property
+    def failed(self) -> bool:
+        """Whether something failed, for whatever reason; drift that was found is no failure."""
+        return self not in (ExitCode.OK, ExitCode.DRIFT)
+
 
 class Places(TypedDict, total=False):
     """What an error can say besides its message.

@@ -51,7 +51,7 @@ def opened(path: Path, flags: int = os.O_RDONLY) -> int:
         if not stat.S_ISREG(found.st_mode):
             raise _not_plain(path, "is not a plain file: remove it")
         if flags & _WRITING and found.st_nlink > 1:
-            raise _not_plain(path, "has another name, whose content would change too: remove it")
+            raise _not_plain(path, "has another hard link, whose content would change too: remove it")
         _check_place(descriptor, path)
     except BaseException:
         os.close(descriptor)

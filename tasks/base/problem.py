@@ -182,7 +182,7 @@ class Problem:
     def text(self) -> str:
         """Everything but the log as text: several lines, without a final newline."""
         key = f"{self.where.key}: " if self.where and self.where.key else ""
-        kind = "" if self.summary.startswith(self.kind) else f"{self.kind}: "
+        kind = "" if self.summary.startswith(f"{self.kind}:") else f"{self.kind}: "
         return "\n".join([f"{kind}{key}{self.summary}", *self.rows()])
 
     def to_json(self) -> dict[str, Any]:

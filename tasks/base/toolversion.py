@@ -40,8 +40,8 @@ def known(binary: Path, key: str, ask: Callable[[], str | None]) -> str | None:
         answers = None
     answers = answers if isinstance(answers, dict) else {}
     entry = answers.get(key)
-    if isinstance(entry, dict) and entry.get("stamp") == stamp:
-        return str(entry["version"])
+    if isinstance(entry, dict) and entry.get("stamp") == stamp and isinstance(known := entry.get("version"), str):
+        return known
     version = ask()
     if version is not None:
         with suppress(RecordError):  # asked again next time

@@ -147,7 +147,7 @@ def _believed(run: Run, name: str, place: _Place, there: str) -> str | None:
     if not keys:
         if place.repository:
             run.say_once(
-                f"image {name}: taken as its tag says, since no key proves who pushed it; see docs/builds.md, Proofs"
+                f"image {name}: trusted by its tag, since no key proves who pushed it; see docs/builds.md, Proofs"
             )
         return there
     if proofs.is_proven(place.store, keys, place.name, tag, there):

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from ..artifact import folder
-from ..base.errors import RecordError
+from ..base import typed
+from ..base.errors import RecordError, ShapeError
 from ..base.files import read_json
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class PinnedImage:
 def read_build(layout: Layout, name: str) -> BuildReceipt | None:
     """The receipt of a build; None if it is missing or unreadable, and the build is made again."""
     try:
-        return BuildReceipt(**read_json(layout.build(name)))
-    except (RecordError, TypeError):
+        return typed.read(BuildReceipt, read_json(layout.build(name)))
+    except (RecordError, ShapeError):
         return None
 
 
@@ -80,8 +81,8 @@ def forget_build(layout: Layout, name: str) -> None:
 def read_image(layout: Layout, name: str) -> PinnedImage | None:
     """Where an image was last found; None if that is not recorded."""
     try:
-        return PinnedImage(**read_json(layout.image(name)))
-    except (RecordError, TypeError):
+        return typed.read(PinnedImage, read_json(layout.image(name)))
+    except (RecordError, ShapeError):
         return None
 
 

@@ -64,7 +64,7 @@ class HttpCheck(Check):
         description="A PEM file of the CAs to trust instead of the default ones, relative to the repository's root.",
     )
     certificate_days: Annotated[float, Field(gt=0, le=3650)] | None = Field(
-        None, description="The least number of days for which the server's certificate must still be valid."
+        None, description="The minimum number of days for which the server's certificate must still be valid."
     )
     max_latency: Annotated[Seconds, Field(gt=0)] | None = Field(
         None, description="Seconds within which the response must start."

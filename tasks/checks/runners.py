@@ -49,7 +49,7 @@ class _RunnerCheck(Check):
     interval: Annotated[float, Field(gt=0, le=3600)] = Field(3, description="Seconds between the first two looks.")
     runner: str = Field("*", description="A glob for the runner's description or name.")
     tags: list[str] = Field(default_factory=list, description="Tags (labels) that it must all have.")
-    count: Annotated[int, Field(ge=1)] = Field(1, description="The least number of such runners.")
+    count: Annotated[int, Field(ge=1)] = Field(1, description="The minimum number of such runners.")
 
     if TYPE_CHECKING:
         api: str

@@ -41,13 +41,13 @@ def following(found: Finding) -> str:
     """What to say of a change that follows from others and that the code cannot take over; empty for any other."""
     if found.kind is not DriftClass.CHANGED or not found.causes:
         return ""
-    return f"{found.address} follows from {few(found.causes, 2)}: see to that, or deploy it"
+    return f"{found.address} follows from {few(found.causes, 2)}: fix that first, or deploy it"
 
 
 def should_be(exists: Json) -> str:
     """What an expression has to become."""
     return (
-        "set it so that nothing is left of it"
+        "change it so that no difference remains"
         if exists is None
         else f"it has to become {hclwrite.value(exists)[:_MOST]}"
     )
@@ -83,7 +83,7 @@ def of_state_alone(found: Finding) -> str:
         return f"{found.address} is left over from a replacement, and no code describes it: a deploy destroys it"
     if item.get("reason") == "replace_because_tainted":
         return (
-            f"{found.address} is marked as tainted, which no code takes over: a deploy replaces it; `untaint` keeps it"
+            f"{found.address} is marked as tainted, which code cannot express: a deploy replaces it; `untaint` keeps it"
         )
     return ""
 

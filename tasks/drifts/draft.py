@@ -20,7 +20,7 @@ from ..project.hcl import syntax
 from . import blocks, hclwrite, places
 from .byhand import ByHandError, following, has_hidden, leave, of_another_address, of_json, of_state_alone, should_be
 from .classes import DriftClass, paths_of
-from .edits import Edit, apart
+from .edits import Edit, after_line, apart
 from .places import Spot
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class _Drafter:
             before = found.item.get("before")
             yield lambda: self._appeared(found.address, before)
         elif found.kind is DriftClass.CHECK:
-            yield lambda: leave(f"{found.address} does not hold: no change of the code takes that over")
+            yield lambda: leave(f"{found.address} does not hold: no change to the code can adopt that")
 
     # --- what changed
 
@@ -341,8 +341,7 @@ class _Drafter:
         last = body.node.named_children[-1] if body.node.named_children else None
         if last is None:
             return Edit(body.file, body.node.end_byte, body.node.end_byte, f"\n{text}", what)
-        end = content.find(b"\n", last.end_byte)
-        end = len(content) if end < 0 else end + 1
+        end = after_line(content, last.end_byte)
         return Edit(body.file, end, end, text, what)
 
     def _rewritten(self, block: Spot, text: str | None, now: Json, what: str) -> list[Edit]:
@@ -382,8 +381,7 @@ class _Drafter:
         begin = content.rfind(b"\n", 0, start) + 1
         if content[begin:start].strip() == b"":
             start = begin
-        stop = content.find(b"\n", end)
-        stop = len(content) if stop < 0 else stop + 1
+        stop = after_line(content, end)
         if not content[end:stop].strip() or content[end:stop].lstrip().startswith((b"#", b"//")):
             end = stop
         blank = b"\r\n" if content[end:].startswith(b"\r\n") else b"\n"

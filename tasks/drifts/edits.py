@@ -48,3 +48,8 @@ def _touch(one: Edit, other: Edit) -> bool:
 
 def _same(one: Edit, other: Edit) -> bool:
     return (one.start, one.end, one.text) == (other.start, other.end, other.text)
+
+
+def after_line(content: bytes, at: int) -> int:
+    """Where the line ends that a position is in, its newline included."""
+    return content.find(b"\n", at) + 1 or len(content)

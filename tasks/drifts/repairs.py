@@ -38,7 +38,7 @@ class Repairing:
 def is_open(rule: DriftRepairRule, at: datetime) -> bool:
     """Whether a moment is in a rule's days and hours, by the clock on the wall in its time zone.
 
-    An hour that a change to summer time skips is never open on that day; one that comes twice is open twice.
+    An hour that a change to summer time skips is never open on that day; one that occurs twice is open twice.
 
     Args:
         rule: The rule.
@@ -95,7 +95,7 @@ def not_asked(
         return ["no rule of drift.repair names this stack"]
     now = [rule for rule in named if is_open(rule, at)]
     if not now:
-        return ["it is not an hour of drift.repair"]
+        return ["it is outside the hours of drift.repair"]
     found = {finding.address: text for finding in findings if (text := _objection(finding, now))}
     return [f"{place}: {text}" for place, text in sorted(found.items())]
 
@@ -109,7 +109,7 @@ def _objection(finding: Finding, rules: Iterable[DriftRepairRule]) -> str:
     if finding.kind is DriftClass.STATE:
         return "something else wrote the state"
     if finding.kind is not DriftClass.OUTPUTS and finding.action != _ACTIONS.get(finding.kind):
-        return f"would be undone by an action that no rule may ask for: {finding.action}"
+        return f"could only be undone by an action that no rule may ask for: {finding.action}"
     if finding.ignored is not None:
         return f"is ignored ({finding.ignored.reason}), but would be undone, too"
     if not any(

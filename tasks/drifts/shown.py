@@ -52,8 +52,8 @@ def digests(plan: Mapping[str, Json], key: Key | None) -> dict[str, str]:
 def differences(shown: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """How a plan differs from the one that was shown, a few words for each address; empty if they do the same."""
     texts = {
-        **{name: "differs in another way now" for name in shown if name in now and shown[name] != now[name]},
-        **{name: "does not differ any more" for name in shown if name not in now},
+        **{name: "now differs in another way" for name in shown if name in now and shown[name] != now[name]},
+        **{name: "no longer differs" for name in shown if name not in now},
         **{name: "differs only since then" for name in now if name not in shown},
     }
     return [f"{name}: {text}" for name, text in sorted(texts.items())]

@@ -85,7 +85,7 @@ class Admission:
         if not self._told:
             self._told = True
             self._say(
-                f"{label} waits: the memory that is free is enough for {self._running} engine processes"
+                f"{label} waits: free memory is enough for {self._running} engine processes"
                 f" with their providers ({self._provider // _MB} MB each, `engine.provider_memory`)"
             )
 

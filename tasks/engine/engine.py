@@ -154,7 +154,7 @@ class Engine:
                 self._stop.ended(child)
             raw, said, streamed = (_content(file) for file in (output, errors, stream))
         if code is None:
-            raise EngineError(f"{command} took longer than {f'{late:g} s' if late is not None else 'it may'}")
+            raise EngineError(f"{command} took longer than {f'{late:g} s' if late is not None else 'allowed'}")
         if self._stop.requested and code not in (0, CHANGES_PRESENT):
             saved = "its changes are saved in the state, and the state is unlocked"
             raise StoppedError(

@@ -25,7 +25,7 @@ def review(run: Run) -> Review | None:
     if here is None or commit is None:
         return None
     if not here.token:
-        run.say_once(f"ledger: it is not recorded who approved this commit: {here.token_name} is not set")
+        run.say_once(f"ledger: the approvals of this commit are not recorded: {here.token_name} is not set")
         return None
     try:
         client = connect.connect(here, seconds=min(settings.timeout, _LONGEST), wait=run.stop.wait)
@@ -38,5 +38,5 @@ def review(run: Run) -> Review | None:
         return Review(request, tuple(client.approvers(request)))
     except (DeployError, KeyError, TypeError, ValueError, AttributeError) as error:
         why = run.problem(error).summary if isinstance(error, DeployError) else "the forge's response is malformed"
-        run.say_once(f"ledger: it is not recorded who approved this commit: {why}")
+        run.say_once(f"ledger: the approvals of this commit are not recorded: {why}")
         return None

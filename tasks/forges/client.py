@@ -98,7 +98,7 @@ class Client(Protocol):
     """A forge."""
 
     limit: int
-    """The most bytes of a comment."""
+    """The maximum number of bytes of a comment."""
 
     def comments(self, request: int) -> list[Comment]:
         """All comments on a merge request, in the order of their ids."""

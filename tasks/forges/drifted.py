@@ -40,7 +40,7 @@ def publish(run: Run) -> None:
         done = _sync(run, place)
     except ForgeError as error:
         shown = "\n".join(f"  {line}" for line in run.problem(error).text().splitlines())
-        run.say(f"forge: the issues for drift could not be brought up to date; the next check tries again\n{shown}")
+        run.say(f"forge: the issues for drift could not be updated; the next check tries again\n{shown}")
     except Exception as error:  # noqa: BLE001 - the boundary: nothing that a forge answers changes how a run ends
         step = run.keep_crash("forge", error)
         run.say(f"forge: no issue was written, because of an unexpected error: {type(error).__name__}\n  next: {step}")

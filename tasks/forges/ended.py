@@ -39,7 +39,9 @@ def _said(run: Run, pipeline: Pipeline, ask: Callable[[Client], bool]) -> bool:
     if here is None or (here.kind, here.own) != (pipeline.forge, pipeline.project):
         return False
     if not here.token:
-        run.say_once(f"the forge is not asked whether pipeline {pipeline.id} has ended: {here.token_name} is not set")
+        run.say_once(
+            f"the forge cannot be asked whether pipeline {pipeline.id} has ended: {here.token_name} is not set"
+        )
         return False
     try:
         return ask(connect.connect(here, seconds=settings.timeout, wait=run.stop.wait))

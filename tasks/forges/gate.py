@@ -84,7 +84,7 @@ def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> N
             raise _refusal(run, f"no reviewed plan was found: {found.problem}", [], partly=stacks is not None)
         if not found.quiet:
             run.say_once(f"review: no reviewed plan was found: {found.problem}")
-            run.notes.append(f"No reviewed plan was found: {found.problem}")
+            run.note(f"No reviewed plan was found: {found.problem}")
         return
     fresh = {name: known_meaning(run, name) for name in names}
     differences = semantic.compare(found.reviewed, fresh)
@@ -95,7 +95,7 @@ def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> N
         raise _refusal(run, f"differs from the review in {found.where}", differences, partly=stacks is not None)
     if differences:
         head = f"review: differs from the review in {found.where}:"
-        run.notes.append(f"Differs from the review in {found.where}: {'; '.join(_lines(differences))}")
+        run.note(f"Differs from the review in {found.where}: {'; '.join(_lines(differences))}")
         run.say("\n".join([head, *(f"  {line}" for line in _lines(differences))]))
     else:
         run.say(f"review: {', '.join(names[:5])}{' …' if len(names) > 5 else ''} as reviewed in {found.where}")  # noqa: PLR2004

@@ -86,7 +86,7 @@ def compose(
         pushes: All known pushes; the newest is the one that is shown.
         report: The report in no more than so many bytes.
         sealed: The record for the deploy to compare with, in no more than so many bytes.
-        limit: The most bytes of a comment.
+        limit: The maximum number of bytes of a comment.
         stage: The stage that it is about.
     """
     newest, *earlier = sorted(pushes.values(), key=lambda push: push.order, reverse=True)[:MOST_RUNS]

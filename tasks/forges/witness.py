@@ -40,7 +40,7 @@ def tell(run: Run, session: Session, head: Head) -> None:
     if here is None or not settings.status or not here.head:
         return
     if not here.token:
-        run.say(f"ledger: the forge was not told of entry {head.sequence}: {here.token_name} is not set")
+        run.say(f"ledger: entry {head.sequence} was not recorded at the forge: {here.token_name} is not set")
         return
     try:
         from .client import State
@@ -51,7 +51,7 @@ def tell(run: Run, session: Session, head: Head) -> None:
     except DeployError as error:
         problem = run.problem(error)
         step = f"\n  next: {problem.next_text}" if problem.next else ""
-        run.say(f"ledger: the forge was not told of entry {head.sequence}: {problem.summary}{step}")
+        run.say(f"ledger: entry {head.sequence} was not recorded at the forge: {problem.summary}{step}")
 
 
 def ask(run: Run, session: Session, verified: Verification) -> Asked:

@@ -213,7 +213,7 @@ def _content(run: Run, path: Path) -> bytes:
         raise PublishError(
             f"not published: {run.layout.relative(path)}: {error.strerror}",
             where=run.layout.relative(path),
-            untouched="this file was not sent, nor what it leads to",
+            untouched="neither this file nor its target was sent",
             next_step=("find out which job wrote it, remove it, then ", doit("publish")),
         ) from error
 

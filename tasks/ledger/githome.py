@@ -250,7 +250,7 @@ class GitHome:
         commit, head = found
         if commit in self._seen[:-1]:
             raise UnreachableError(
-                f"{self.name} answers with an older version than it had a moment ago: this answer is outdated, or the"
+                f"{self.name} returned an older version than a moment ago: this answer is outdated, or the"
                 " branch was rewritten"
             )
         self._saw(commit)

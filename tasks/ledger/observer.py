@@ -75,7 +75,7 @@ class Observer:
             UntrustedError: They were written fewer times than is known. None at all are no such: all is new then.
         """
         if 0 < found.writes < self.floor:
-            what = f"they were put back to an earlier version: number {found.writes}, but {self.floor} was seen"
+            what = f"they were rolled back to an earlier version: number {found.writes}, but {self.floor} was seen"
             raise self._wrong(UntrustedError, what, _AGAIN)
 
     def write(self, update: Update) -> Observations:

@@ -349,9 +349,8 @@ class Session:
                 del missing[name]
         if missing and self._version is not None:
             with self._reading():
-                found = self.home.blobs(
-                    self._version, {record.blob_name(name): digest for name, digest in missing.items()}
-                )
+                blobs = {record.blob_name(name): digest for name, digest in missing.items()}
+                found = self.home.blobs(self._version, blobs)
                 for name, digest in missing.items():
                     data = found[record.blob_name(name)]
                     self._shards[digest] = record.read_shard(data)

@@ -19,11 +19,11 @@ _UNTOUCHED = "the ledger is unchanged"
 _WORDS = {
     Trouble.MISSING: "there is no ledger at {name}, although the configuration names one",
     Trouble.WENT_BACK: "the ledger at {name} lacks entries that this machine has already seen: it was rewritten",
-    Trouble.REPLACED: "the ledger at {name} is another one than this machine has seen there: it was replaced",
+    Trouble.REPLACED: "the ledger at {name} is not the one that this machine has seen there: it was replaced",
     Trouble.DENIED: "access to the ledger at {name} is denied",
     Trouble.NO_KEY: "the ledger is signed with the key {said}, which this job does not have",
     Trouble.UNREACHABLE: "the ledger at {name} cannot be reached",
-    Trouble.CROWDED: "the ledger at {name} could not be written: other runs were always faster",
+    Trouble.CROWDED: "the ledger at {name} could not be written: other runs kept writing first",
     Trouble.TAKEN: "the lease of the ledger at {name} was taken over{by}",
 }
 _CHECK = (doit("ledger", "check"), " tests it and reports what is missing")

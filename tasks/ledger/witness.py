@@ -1,6 +1,6 @@
 """What a forge says the last entry was: a note with its number and digest, where the ledger's token cannot write.
 
-A ledger that was put back to an earlier version is intact. Only a witness from outside of it shows what is missing.
+A ledger that was rolled back to an earlier version is intact. Only a witness from outside of it shows what is missing.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Judgement:
 
     @property
     def is_alarm(self) -> bool:
-        """Whether the ledger is not the one that the forge was told of."""
+        """Whether the ledger is not the one that the forge has recorded."""
         return self.verdict in (Verdict.ROLLED_BACK, Verdict.OTHER)
 
 

@@ -60,7 +60,7 @@ def write(run: Run, before: Mapping[str, Incidents], after: Mapping[str, Inciden
             return False
         found.write(update=Update(now(), found.label, noted=noted, ended=ended))
     except DeployError as error:
-        run.say(f"{run.problem(error).text()}\n  what was sent now is remembered on this machine alone")
+        run.say(f"{run.problem(error).text()}\n  only this machine remembers what was sent now")
         return False
     return True
 

@@ -89,7 +89,7 @@ def adopt(
     sources = _sources(run, stack)
     drafted = drafts.draft(findings, sources, _given(run, stack), _shapes(run, stack, findings))
     if not drafted.edits:
-        raise _refused(run, stack, "nothing of this drift can be taken over into the code", drafted.left)
+        raise _refused(run, stack, "none of this drift can be adopted into the code", drafted.left)
     after = {file: edits.applied(content, _of(drafted.edits, file)) for file, content in sources.items()}
     changed = {
         file: _formatted(run, file, sources[file], content)
@@ -99,7 +99,7 @@ def adopt(
         try:
             outputs = _prove(run, stack, look(), findings, drafted)
         except EngineError as error:
-            message = f"the drafted change was taken back, as the engine cannot plan with it: {error.message}"
+            message = f"the drafted change was reverted, as the engine cannot plan with it: {error.message}"
             raise _refused(run, stack, message, drafted.left) from error
         if not keep:
             raise _PutBackError
@@ -114,9 +114,9 @@ def _require_adoptable(run: Run, stack: Stack, findings: Sequence[Finding]) -> N
     if pending:
         names = few([found.address for found in pending], 3)
         raise DriftAdoptionError(
-            f"it has undeployed code besides ({names}), so no plan can show that only the drift is taken over",
+            f"it has undeployed code besides ({names}), so no plan can show that only the drift is adopted",
             stack=stack.name, untouched=_UNTOUCHED,
-            next_step=("deploy that code or take it back, then ", run.command("drift", "--adopt", stack.name)),
+            next_step=("deploy that code or revert it, then ", run.command("drift", "--adopt", stack.name)),
         )  # fmt: skip
     if run.project.tree is not None:
         raise DriftAdoptionError(
@@ -134,7 +134,7 @@ def _prove(
     still = [str(item.get("address")) for item in changes.resources]
     wrong = [address for address in still if address not in drafted.by_hand | ignored]
     if wrong:
-        message = f"with the drafted change the plan would still change {few(wrong, 5)}, so it was taken back"
+        message = f"with the drafted change the plan would still change {few(wrong, 5)}, so it was reverted"
         raise _refused(run, stack, message, drafted.left)
     return [str(item.get("name")) for item in changes.outputs]
 

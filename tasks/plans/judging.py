@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..base.errors import ArtifactRefusedError, PolicyError
 from ..base.problem import doit
-from ..run.allowance import Judged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +16,14 @@ if TYPE_CHECKING:
     from ..policy.finding import Finding
     from ..project.stack import Stack
     from ..run.run import Run
+
+
+class _Judged(NamedTuple):
+    """A plan that policy accepted: its id and SHA-256, and one line per override."""
+
+    plan_id: str
+    plan_sha256: str
+    allowed: list[str]
 
 
 def judged_by(run: Run) -> str | None:
@@ -52,9 +59,14 @@ def overridden(findings: list[Finding]) -> list[str]:
     return judge.let_through(findings)
 
 
+def _judged(_: Run) -> dict[str, _Judged]:
+    """The plan of each stack that was verified in this run, and that policy let through."""
+    return {}
+
+
 def let_through(run: Run, manifest: Manifest, findings: list[Finding]) -> None:
     """Remember that a plan was verified in this run, and that no policy refuses it."""
-    run.judged[manifest.stack] = Judged(manifest.id, manifest.plan_sha256, overridden(findings))
+    run.once(_judged)[manifest.stack] = _Judged(manifest.id, manifest.plan_sha256, overridden(findings))
 
 
 def require(run: Run, manifest: Manifest) -> list[str]:
@@ -64,7 +76,7 @@ def require(run: Run, manifest: Manifest) -> list[str]:
         PolicyError: There are policies, and this run has not judged these very bytes.
         ArtifactRefusedError: It is not the plan that this run has verified.
     """
-    known = run.judged.get(manifest.stack)
+    known = run.once(_judged).get(manifest.stack)
     if known is not None and (known.plan_id, known.plan_sha256) == (manifest.id, manifest.plan_sha256):
         return known.allowed
     untouched = "nothing in this stack was changed"

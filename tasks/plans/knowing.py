@@ -14,14 +14,19 @@ if TYPE_CHECKING:
     from ..run.run import Run
 
 
+def _known_plans(_: Run) -> set[str]:
+    """The ids of the plans whose secrets are known."""
+    return set()
+
+
 def note(run: Run, manifest: Manifest) -> None:
     """Note that the secrets of a plan are known: it was read in this run."""
-    run.known_plans.add(manifest.id)
+    run.once(_known_plans).add(manifest.id)
 
 
 def is_known(run: Run, manifest: Manifest) -> bool:
     """Whether the secrets of a plan are known by now, with what a file beside it says."""
-    if manifest.id in run.known_plans:
+    if manifest.id in run.once(_known_plans):
         return True
     found = [] if not manifest.sensitive else secretfile.read(run.layout, manifest, run.project.keyring.current)
     if found is None:

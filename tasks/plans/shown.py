@@ -156,7 +156,7 @@ def _opened(run: Run, stack: Stack) -> Shown:
     try:
         content = plain.read_below(run.layout.base, path.relative_to(run.layout.base).as_posix(), LARGEST_RECORD)
     except FileNotFoundError:
-        raise refused(run, stack.name, "no drift of it was shown") from None
+        raise refused(run, stack.name, "no drift was shown for it") from None
     except OSError as error:
         raise refused(run, stack.name, f"{name} cannot be read: {error.strerror}") from error
     try:
@@ -170,7 +170,7 @@ def _opened(run: Run, stack: Stack) -> Shown:
         raise refused(run, stack.name, f"{name} cannot be read as what a check for drift has shown") from None
     expected = _trust(run).public
     if expected and statement.verified(envelope, expected) is None:
-        raise refused(run, stack.name, f"{name} is not signed with the key of observations, so anyone may have made it")
+        raise refused(run, stack.name, f"{name} is not signed with the observations key, so anyone may have made it")
     _check_mac(run, stack.name, body, mac)
     return found
 
@@ -178,7 +178,7 @@ def _opened(run: Run, stack: Stack) -> Shown:
 def _check_mac(run: Run, stack: str, body: JsonObject, mac: Json) -> None:
     key, name = run.project.keyring.current, run.layout.relative(run.layout.drift(stack))
     if key is None and mac is not None:
-        raise refused(run, stack, "its drift was shown with a key of states, but none is set here")
+        raise refused(run, stack, "its drift was shown with a state key, but none is set here")
     if key is not None and not signature.fits(body, mac, key, purpose=_PURPOSE):
         raise refused(run, stack, f"{name} was changed, or made without the key in {key.variable}")
 

@@ -102,7 +102,7 @@ class _Trial:
                 self._begun.remove(file)
                 kept.unlink()
                 raise DriftAdoptionError(
-                    f"{file} was changed while its drift was looked at", stack=self._stack, where=file,
+                    f"{file} was changed while its drift was being checked", stack=self._stack, where=file,
                     untouched="the file is as it was", next_step="run the same command again",
                 )  # fmt: skip
             write_atomic(path, content, mode=kept.stat().st_mode & 0o777)

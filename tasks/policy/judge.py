@@ -137,7 +137,7 @@ def _refusal(stack: Stack, found: list[Finding], refusing: list[Finding], change
         found=PlanDetails(changes=changes, findings=[finding.to_json() for finding in found]),
         log="\n".join(lines), stack=stack.name,
         untouched="nothing in this stack was changed, and its plan was discarded",
-        next_step="change the plan; or, if it is intended, add an entry to `policy.allow`, or run "
+        next_step="change the plan; or, if it is intended, add an entry to `policy.allow`, or run"
         f" `allow={first.rule}:{stack.name} reason='...'` with the same command",
     )  # fmt: skip
 

@@ -37,7 +37,7 @@ def redacted(plan: Mapping[str, Json], mask: Masker) -> JsonObject:
         return _Redaction(mask).plan(plan)
     except (AttributeError, TypeError, KeyError, ValueError) as error:
         raise PolicyError(
-            f"what the engine says of the plan has not the structure of a plan: {type(error).__name__}",
+            f"what the engine says of the plan does not have the structure of a plan: {type(error).__name__}",
             untouched="nothing was applied: a plan that cannot be judged is refused",
             next_step="plan again; if that does not help, report it with the engine's version",
         ) from error

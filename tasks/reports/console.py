@@ -215,7 +215,7 @@ class Console:
             shown += [Styled(""), *told]
         seconds = time.monotonic() - run.started
         verdict = f"{run.project.environment}: {run.mask.text(self.verdict(selected, code, found))} ({seconds:.1f} s)"
-        style = {ExitCode.FAILED: Style.FAILED, ExitCode.DRIFT: Style.WARNING}.get(code, Style.GOOD)
+        style = Style.FAILED if code.failed else Style.WARNING if code is ExitCode.DRIFT else Style.GOOD
         first, *rest = verdict.split("\n")
         run.output.tell([*shown, Styled(first, style), *map(Styled, rest)])
 
@@ -275,7 +275,7 @@ class Console:
         names = ", ".join(failed) if len(failed) <= _FEW_FAILED else plural(len(failed), "stack")
         if self._run.stop.requested:
             return "stopped; run the same command again to continue"
-        if code is ExitCode.FAILED:
+        if code.failed:
             tried = any(item.stage == "deploy" and item.failed for item in found)
             if "deploy" in selected and not self._run.applied and not tried:
                 return f"failed: {names or 'see above'}; nothing was deployed"
@@ -301,7 +301,7 @@ class Console:
             return f"the code of {adopted[0]} took over drift; review and commit it, then run {deploys}"
         part = self._run.request.shard
         if part is not None and "drift" in selected and not any(item.stage == "drift" for item in found):
-            return f"no stack belongs to shard {part}: nothing was checked here, and the other shards check them"
+            return f"no stack belongs to shard {part}: nothing was checked here; the other shards check them"
         if "drift" in selected and (counted := words.counted(_news(found))):
             return f"all passed; {counted} since the previous check"
         return "all passed"

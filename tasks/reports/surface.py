@@ -45,7 +45,7 @@ def of_run(
         run: The run.
         stage: The command.
         code: Its exit code.
-        problems: What went wrong besides single stacks.
+        problems: What went wrong outside of single stacks.
         paths: The files of its report.
     """
     report = write.of_run(run, stage)

@@ -16,14 +16,6 @@ class Allowance(NamedTuple):
     reason: str
 
 
-class Judged(NamedTuple):
-    """A plan that policy accepted: its id and SHA-256, and one line per override."""
-
-    plan_id: str
-    plan_sha256: str
-    allowed: list[str]
-
-
 class Accepted(NamedTuple):
     """`accept=STACK:LINEAGE:SERIAL` on the command line; without lineage and serial if no state is left."""
 

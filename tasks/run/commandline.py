@@ -228,7 +228,7 @@ def adopting() -> str | None:
 
 def adopt_option() -> list[OptionDict]:
     """The option `--adopt` in doit's form."""
-    text = "take over into the code what was done outside to this stack"
+    text = "adopt what was changed outside into this stack's code"
     return [{"name": "adopt", "short": "", "long": ADOPT.removeprefix("--"), "type": str, "default": "", "help": text}]
 
 

@@ -148,7 +148,7 @@ class Custody:
             where=name,
             untouched="nothing was planned or applied",
             next_step=f"set {key.artifact_key or key.key} as in the run before; or remove {name}:"
-            " what is deployed is then found by planning",
+            " planning then finds what is deployed",
         )
 
 

@@ -101,8 +101,8 @@ def _say_unseen(run: Run, ref: str) -> None:
     if all(run.layout.receipt(name).exists() for name in run.project.stacks):
         return
     run.say(
-        f"base={ref} does not know what plans were seen to read (`inputs.observe`): a change of a file that only"
-        " watching has found is not seen here; name such files in `watch`, or keep a ledger or `deploy.tag`"
+        f"base={ref} has no record of what plans were seen to read (`inputs.observe`): a change of a file that"
+        " only watching finds goes unnoticed here; name such files in `watch`, or keep a ledger or `deploy.tag`"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,19 @@ _TRIES = 6  # jobs of one pipeline begin at the same time
 _PAUSE = 2.0  # seconds between two tries, at most
 
 
+class _Announced:
+    """Whether the tag says which stacks a run may apply, and those of them that it did not name before.
+
+    `error` is why it could not be written. `lock` is held while it is written.
+    """
+
+    def __init__(self, _: Run) -> None:
+        self.done = False
+        self.stacks: set[str] = set()
+        self.error: GitError | None = None
+        self.lock = threading.Lock()
+
+
 def announce(run: Run, stacks: Callable[[], Collection[str]]) -> None:
     """Note in the tag, before the first apply of a run, which stacks it may apply.
 
@@ -39,15 +53,16 @@ def announce(run: Run, stacks: Callable[[], Collection[str]]) -> None:
     tag = tag_name(run.project)
     if tag is None or run.recording is not None:
         return
-    with run.announcing:
-        if run.announced is False:
+    announced = run.once(_Announced)
+    with announced.lock:
+        if not announced.done and announced.error is None:
             try:
                 _announce(run, tag, stacks())
-                run.announced = True
+                announced.done = True
             except GitError as error:
-                run.announced = error
-        if isinstance(run.announced, GitError):
-            raise run.announced
+                announced.error = error
+        if announced.error is not None:
+            raise announced.error
 
 
 def _announce(run: Run, tag: str, stacks: Collection[str]) -> None:
@@ -69,7 +84,7 @@ def _announce(run: Run, tag: str, stacks: Collection[str]) -> None:
         begun = {**note.begun, **dict.fromkeys(stacks, run.revision.short)}
         if begun == note.begun:
             return
-        run.announced_stacks = {name for name in stacks if name not in note.begun}
+        run.once(_Announced).stacks = {name for name in stacks if name not in note.begun}
         text = _text(run, tag, replace(note, commit=commit, begun=begun))
         problem = git.move_tag(root, tag, commit, text, origin=(origin or "") if push else None)
         if problem is None:
@@ -99,9 +114,10 @@ def _text(run: Run, tag: str, note: TagNote) -> str:
 def take_back(run: Run) -> None:
     """After a deploy that is not complete: take out of the tag the stacks whose apply this run did not begin."""
     tag, project = tag_name(run.project), run.project
-    if tag is None or run.announced is not True or run.request.part is not None:
+    announced = run.once(_Announced)
+    if tag is None or not announced.done or run.request.part is not None:
         return
-    receipts = {name: receipt.read(run.layout, name) for name in run.announced_stacks}
+    receipts = {name: receipt.read(run.layout, name) for name in announced.stacks}
     left = {name for name, last in receipts.items() if last is None or last.commit != run.revision.commit}
     origin = (git.fetch_tag(run.layout.root, tag) or "") if project.config.deploy.push else None
     commit = git.tagged(run.layout.root, tag)

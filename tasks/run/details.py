@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
 from typing import TYPE_CHECKING, Unpack
 
 from ..artifact.changes import items_masked, masked_again
+from ..base import typed
 from ..base.errors import DeployError
 from ..base.jsonvalue import Json, JsonObject, fields
 from ..base.problem import Kind
@@ -15,8 +15,6 @@ from ..drifts.classes import Finding
 from ..drifts.delta import Resolved, news
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
     from ..base.errors import Places
     from ..base.masking import Secrets
 
@@ -167,7 +165,7 @@ class DriftDetails:
     changes: JsonObject | None = None
     findings: list[Finding] = field(default_factory=list)
     resolved: list[Resolved] = field(default_factory=list)
-    deployed: JsonObject | None = None
+    deployed: dict[str, str | None] | None = None
     rules: list[int] = field(default_factory=list)
     accepted: JsonObject | None = None
     state_moved: str | None = None
@@ -207,18 +205,11 @@ def from_json(stage: str, record: Json) -> Details | None:
     """The details of a stage's result; None if it has none.
 
     Raises:
-        ValueError: They are not what the stage's details are.
+        ShapeError: They are not what the stage's details are.
     """
     if record is None or stage not in _STAGES:
         return None
-    return _adapter(stage).validate_python(record)
-
-
-@cache
-def _adapter(stage: str) -> TypeAdapter[Details]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(_STAGES[stage])
+    return typed.read(_STAGES[stage], record)
 
 
 def to_json(details: Details | None) -> Json:

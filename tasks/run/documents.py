@@ -69,7 +69,7 @@ class ChangePart(_Part):
     action: str = Field(description="`add`, `change`, `replace`, `destroy`, `forget`, `move` or `import`.")
     why: str = Field(description="Why the engine does this; empty where it follows from the difference.")
     moved_from: str | None = Field(description="Its address before, if it moves.")
-    import_id: str | None = Field(description="As what it is imported, if it is.")
+    import_id: str | None = Field(description="The id that it is imported by, if it is imported.")
     forces: list[str] = Field(description="The fields that force its replacement.")
     difference: list[str] = Field(
         description="The lines of the difference: `- size = 1` is before, `+ size = 2` after, `!` a remark."
@@ -84,7 +84,7 @@ class RulePart(_Part):
     message: str = Field(description="What is wrong.")
     address: str | None = Field(description="The resource that it is about.")
     refused: bool = Field(description="Whether the plan is refused because of it.")
-    allowed: str | None = Field(description="Why it is allowed nevertheless.")
+    allowed: str | None = Field(description="Why it is allowed anyway.")
 
 
 class PlannedPart(_Part):
@@ -99,7 +99,7 @@ class PlannedPart(_Part):
     outputs: list[ChangePart] = Field(description="What happens to its outputs.")
     findings: list[RulePart] = Field(description="What policies say.")
     failed_checks: list[str] = Field(description="`check` blocks that failed.")
-    warnings: list[str] = Field(description="What the engine warned of.")
+    warnings: list[str] = Field(description="The engine's warnings.")
     mocked: list[str] = Field(description="The variables with mocks: such a plan is never applied.")
     problem: ProblemPart | None = Field(description="What went wrong.")
 
@@ -125,7 +125,7 @@ class ResolvedPart(_Part):
     """Drift that is over."""
 
     address: str = Field(description="The resource, output or check; empty if it is not known any more.")
-    since: str = Field(description="When a check had first found it.")
+    since: str = Field(description="When a check first found it.")
 
 
 class WayPart(_Part):
@@ -151,7 +151,7 @@ class DriftedPart(_Part):
 class ReasonPart(_Part):
     """Why a stack is affected."""
 
-    why: str = Field(description="In what way: `changed`, `added`, `removed`, `never deployed from here`, ...")
+    why: str = Field(description="How it is affected: `changed`, `added`, `removed`, `never deployed from here`, ...")
     text: str = Field(description="The reason in words.")
     input: str | None = Field(description="The kind of the input that differs: `file`, `variable`, `output`, ...")
     name: str | None = Field(description="Which one: a path, a variable, an output.")
@@ -187,7 +187,7 @@ class NodePart(_Part):
 
     name: str = Field(description="The stack.")
     needs: list[str] = Field(description="The stacks that it needs.")
-    wave: int = Field(description="It needs only stacks of smaller waves; from 1.")
+    wave: int = Field(description="It needs only stacks of lower waves; the first is 1.")
 
 
 class EntryPart(_Part):
@@ -207,7 +207,9 @@ class EntryPart(_Part):
     request: str | None = Field(description="The merge request that brought the commit.")
     reason: str | None = Field(description="Why a person did it.")
     plan: str | None = Field(description="The SHA-256 of the plan that was applied.")
-    facts: dict[str, JsonValue] = Field(description="All that the entry records, by its kind; may grow.")
+    facts: dict[str, JsonValue] = Field(
+        description="Everything that the entry records, which depends on its kind; fields may be added."
+    )
 
 
 class LeasePart(_Part):
@@ -241,7 +243,7 @@ class _Document(_Part):
 
     format: Literal[1] = Field(default=1, description="The version of this format.")
     environment: str | None = Field(description="The environment.")
-    problems: list[ProblemPart] = Field(description="What went wrong besides single stacks.")
+    problems: list[ProblemPart] = Field(description="What went wrong outside of single stacks.")
 
 
 class _RunDocument(_Document):
@@ -251,7 +253,7 @@ class _RunDocument(_Document):
     dirty: bool = Field(description="Whether it has uncommitted changes.")
     began: str = Field(description="When the run began, ISO 8601.")
     exit_code: int = Field(description="The exit code of the command.")
-    verdict: str = Field(description="What all of it comes to, in one sentence.")
+    verdict: str = Field(description="The outcome as a whole, in one sentence.")
     notes: list[str] = Field(description="What else a reader must know.")
     reports: list[str] = Field(description="The files of the report, relative to the repository.")
 

@@ -82,7 +82,7 @@ def _take(run: Run, found: Recording) -> bool:
     if session.head is not None and session.head.lease and session.head.lease.holder == session.me.holder:
         return False
     event: Announce | HolderEnded = Announce(since=now())
-    while effects := _asked(run, found, event, "only the backend's lock keeps deploys of others away"):
+    while effects := _asked(run, found, event, "only the backend's lock protects against other deploys"):
         busy = next((effect for effect in effects if isinstance(effect, Busy)), None)
         if busy is None:
             return True

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from ..base.errors import LedgerError
 from ..base.problem import doit
 from ..ledger import holder
+from ..ledger.record import deployed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
+    from ..ledger import receipts
     from ..ledger.holder import Pipeline
-    from ..ledger.record import Lease
+    from ..ledger.record import Begun, Lease
+    from ..ledger.record import Record as Held
     from .run import Run
 
     Ask = Callable[[Run, Pipeline], bool]
@@ -66,3 +69,31 @@ def overtaken(moved: Sequence[str], left: Sequence[str]) -> LedgerError:
         f"{what} by another run since this one started",
         untouched="nothing was applied", next_step="run the same command again; it plans from the current state",
     )  # fmt: skip
+
+
+def is_begun_since(known: Begun | None, item: Begun, me: str, own: Sequence[str | None] | None) -> bool:
+    """Whether another run has announced a stack since this one read; it may have died before it recorded that.
+
+    Args:
+        known: The stack's announcement as this run read it.
+        item: Its announcement now.
+        me: The holder that this run is.
+        own: The commit of this run, if the announcement is its own: then it has the commits of those before it.
+    """
+    if own is None:
+        return item.holder != me and known is None
+    return not {*own, *(known.commits if known is not None else ())}.issuperset(item.commits)
+
+
+def is_crossed(unseen: Collection[str], before: Held | None, here: receipts.Record | None, item: Held) -> bool:
+    """Whether a receipt of ours, recorded with the announcement, met a deploy that this run has not read of.
+
+    Args:
+        unseen: The commits that the receipt on this disk does not know of.
+        before: The stack's record before the announcement.
+        here: Its receipt on this disk.
+        item: Its record now.
+    """
+    known = {*unseen, *(deployed(before.receipt) if before is not None else ())}
+    known |= set(deployed(here.receipt)[1:] if here is not None else ())
+    return not known.issuperset(deployed(item.receipt)[1:])

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 _STATES = {"??": "new", "!!": "ignored"}  # https://git-scm.com/docs/git-status#_short_format
 
 
+def _missing(_: Run) -> set[str]:
+    """The stacks whose committed lock file was not here."""
+    return set()
+
+
 def note_missing(run: Run, stack: Stack) -> None:
     """Note that a stack's committed lock file is missing here, so `init` selects providers again."""
     path = _path(stack)
     if run.project.index.digest(path) is None and run.project.tree is None and run.project.tracked([path]):
-        run.lock_files_missing.add(stack.name)
+        run.once(_missing).add(stack.name)
 
 
 def uncommitted(run: Run, stack: Stack) -> LockFile | None:
@@ -33,8 +38,8 @@ def uncommitted(run: Run, stack: Stack) -> LockFile | None:
         return None
     status = (git.ask(run.layout.root, "status", "--porcelain", "--ignored", "--", path) or "")[:2]
     if status:
-        return LockFile(path, "missing" if stack.name in run.lock_files_missing else _STATES.get(status, "changed"))
-    return LockFile(path, "restored") if stack.name in run.lock_files_missing else None
+        return LockFile(path, "missing" if stack.name in run.once(_missing) else _STATES.get(status, "changed"))
+    return LockFile(path, "restored") if stack.name in run.once(_missing) else None
 
 
 def _path(stack: Stack) -> str:

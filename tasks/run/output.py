@@ -147,6 +147,4 @@ def complain_of(problem: OSError | ValueError, lost: Sequence[str], *, reading: 
     elif not reading:
         lines = "\n".join(lost).strip().splitlines()
         count = plural(len(lines), "line")
-        standard.complain(
-            f"could not be printed (the reader of the output has gone): {count}, the last one:\n{lines[-1]}\n"
-        )
+        standard.complain(f"could not be printed (the output was closed): {count}, the last one:\n{lines[-1]}\n")

@@ -64,7 +64,7 @@ def record(run: Run, code: ExitCode) -> DeployError | None:
         return None
     home = baseline.of(run)
     marks = Marks(home.address, home.fingerprint)
-    hidden = code is ExitCode.FAILED and run.project.config.drift.exit == "new"
+    hidden = code.failed and run.project.config.drift.exit == "new"
     looked = [
         result for result in run.results.values()
         if result.stage == _STAGE and (isinstance(result.details, DriftDetails) or result.status is Status.FAILED)

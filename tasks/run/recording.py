@@ -11,18 +11,16 @@ from ..artifact import pending
 from ..artifact.pending import Pending
 from ..base.clock import now
 from ..base.errors import DeployError, LedgerError
-from ..ledger import order
-from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Record, Trouble
-from ..ledger.record import deployed
+from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Trouble
 from . import entries, lease, ledgers
 from .reviewing import Reviewing
-from .workingcopy import Known, WorkingCopy, digest, is_ended
+from .unrecorded import Unrecorded
+from .workingcopy import WorkingCopy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from ..artifact.inputs import Input, Inputs
-    from ..ledger import receipts
     from ..ledger.machine import Effect
     from ..ledger.record import Begun, Change, Head, Lease
     from ..ledger.record import Record as Held
@@ -62,19 +60,17 @@ class Recording:
         self.session: Session = ledgers.open_session(run, settings, self._copy.memory.clone, self._copy.memory.mark)
         self._holders = lease.Holders(run, self.session.me.holder, has_ended)
         self._reviewing = Reviewing(run, review)
+        self._unrecorded = Unrecorded(run, settings, self._copy, self.session, self._reviewing)
         self._reader: threading.Thread | None = None
         self._read: list[Effect] = []
         self._read_error: DeployError | None = None
         self._announced: LedgerError | bool = False
         self._base_held: dict[str, Held] = {}  # what is deployed, where a base says what is planned
         self._known: dict[str, str] = {}  # the change that each stack was left by, as read at the beginning
-        self._begun: dict[
-            str, Begun
-        ] = {}  # announced by runs that had ended when this one began, or by this pipeline's
+        # Announced by runs that had ended when this one began, or by this pipeline's.
+        self._begun: dict[str, Begun] = {}
         self._replaced: dict[str, str] = {}  # the change that an apply of each stack replaces, as this run announced it
-        self._touched: set[str] = set()
-        self._sent: dict[str, Known] = {}
-        self._lock = threading.RLock()
+        self._announcing = threading.Lock()
         self._ended = threading.Event()
         self._writer: threading.Thread | None = None
 
@@ -134,7 +130,7 @@ class Recording:
         self._base_held = held if by_base else {}
         own = {name: item for name, item in self._head().begun.items() if item.holder == self.session.me.holder}
         self._begun = {**own, **begun}
-        self._touched |= {stack for stack in stacks if self._copy.is_unrecorded(stack)}
+        self._unrecorded.find()
         self._copy.memory.mark = Mark.of(self._head())
         self._copy.save()
 
@@ -222,7 +218,7 @@ class Recording:
         Raises:
             LedgerError: Another run is deploying or has deployed since this one planned, or it cannot be written.
         """
-        with self._lock:
+        with self._announcing:
             if self._announced is False:
                 try:
                     self._announce(sorted(stacks()))
@@ -237,7 +233,7 @@ class Recording:
             self._go_on_without(self.unread, stacks)
             return
         before = self.session.records(self._run.project.stacks)
-        self._sync()
+        self._unrecorded.queue()
         since = now()
         event: Announce | HolderEnded | Look = Announce(
             {name: entries.begun(self._run, self.session.me, name, since) for name in stacks}, since
@@ -256,8 +252,8 @@ class Recording:
         if self.unread is not None:
             self._go_on_without(self.unread, stacks)
             return
-        if self._sent:
-            self._remember()
+        if self._unrecorded.is_sending:
+            self._unrecorded.remember()
         self._require_unmoved(before, stacks)
         self._reviewing.begin()
         self._writer = threading.Thread(target=self._write_behind, name="ledger-writer", daemon=True)
@@ -296,96 +292,33 @@ class Recording:
 
     def _require_unmoved(self, before: Mapping[str, Held], stacks: Collection[str]) -> None:
         """Refuse to apply plans that were made before another pipeline deployed; jobs of this one do not count."""
-        now = self.session.records(self._run.project.stacks)
-        me = self.session.me.holder
+        now, me = self.session.records(self._run.project.stacks), self.session.me.holder
+        own = [self._run.revision.commit]
         moved = [
-            name
-            for name, item in now.items()
-            if before.get(name) != item and (item.holder != me or self._is_crossed(name, before.get(name), item))
-        ]
+            name for name, item in now.items()
+            if before.get(name) != item and (item.holder != me or lease.is_crossed(
+                self.unseen.get(name, ()), before.get(name), self._copy.found(name), item))
+        ]  # fmt: skip
         left = [
-            name for name, item in self._head().begun.items()
-            if name in self._run.project.stacks and self._is_begun_since(name, item, announced=name in stacks)
+            name for name, item in self._head().begun.items() if name in self._run.project.stacks
+            and lease.is_begun_since(self._begun.get(name), item, me, own if name in stacks else None)
         ]  # fmt: skip
         if moved or left:
             raise lease.overtaken(moved, left)
         self._replaced = {name: item.change for name, item in now.items()}
 
-    def _is_begun_since(self, stack: str, item: Begun, *, announced: bool) -> bool:
-        """Whether another run has announced a stack since this one read; it may have died before it recorded that.
-
-        Args:
-            stack: The stack.
-            item: Its announcement, now.
-            announced: Whether that is this run's own, which then has the commits of those before it.
-        """
-        known = self._begun.get(stack)
-        if not announced:
-            return item.holder != self.session.me.holder and known is None
-        return not {self._run.revision.commit, *(known.commits if known is not None else ())}.issuperset(item.commits)
-
-    def _is_crossed(self, stack: str, before: Held | None, item: Held) -> bool:
-        """Whether a receipt of ours, recorded with the announcement, met a deploy that this run has not read of."""
-        known = {*self.unseen.get(stack, ()), *(deployed(before.receipt) if before is not None else ())}
-        here = self._copy.found(stack)
-        known |= set(deployed(here.receipt)[1:] if here is not None else ())
-        return not known.issuperset(deployed(item.receipt)[1:])
-
     # While it runs
 
     def note(self, stack: str) -> None:
         """Note that a stack was applied or checked, so that its receipt is recorded."""
-        with self._lock:
-            self._touched.add(stack)
+        self._unrecorded.note(stack)
 
     def _write_behind(self) -> None:
         self._reviewing.wait()  # outside of the lock, for which applies wait
         while not self._ended.wait(self.settings.every):
             with suppress(DeployError):  # reported at the end if it persists
-                self._sync()
-                self._flush()
-
-    def _sync(self) -> None:
-        """Queue what is on this disk but not in the ledger."""
-        with self._lock:
-            for stack in sorted(self._touched):
-                found = self._copy.found(stack)
-                if found is None or not is_ended(found):
-                    continue
-                self._touched.discard(stack)
-                known = self._sent.get(stack) or self._copy.memory.stacks.get(stack)
-                here = digest(found.receipt)
-                if known is not None and known.local == here:
-                    continue
-                change = self._change(stack, found, known.change if known else None)
-                self._sent[stack] = Known(change.id, here)
-                self.session.handle(Record(change))
-
-    def _flush(self) -> list[Failed]:
-        effects = self.session.handle(Flush())
-        self._remember()
-        return [effect for effect in effects if isinstance(effect, Failed)]
-
-    def _remember(self) -> None:
-        """Remember what is in the ledger now."""
-        with self._lock:
-            head = self.session.head
-            if self.session.waiting or head is None:
-                return
-            self._copy.memory.stacks |= self._sent
-            self._copy.memory.apart -= set(self._sent)
-            self._sent.clear()
-            self._copy.memory.mark = Mark.of(head)
-            self._copy.save()
-
-    def _change(self, stack: str, found: receipts.Record, follows: str | None) -> Change:
-        held = self.session.records([stack]).get(stack) if self.session.head is not None else None
-        replaced = order.follows(found.receipt, follows, held)
-        made = entries.of_receipt(
-            self._run, self.settings, stack, found, held=held, follows=replaced, holder=self.session.me.holder
-        )
-        review = self._reviewing.of(found.receipt.get("commit"))
-        return entries.reviewed(made, review, public=self.settings.public) if review is not None else made
+                self._unrecorded.queue()
+                self._unrecorded.flush()
 
     # On its own
 
@@ -402,8 +335,7 @@ class Recording:
 
     def take_over(self) -> list[Change]:
         """The receipts on this disk, as the first changes of a new ledger."""
-        found = [(stack, self._copy.found(stack)) for stack in self._run.project.stacks]
-        return [self._change(stack, item, None) for stack, item in found if item is not None and is_ended(item)]
+        return self._unrecorded.all()
 
     def restart(self) -> None:
         """Fill the working copy from a new ledger that was made from what is here."""
@@ -418,15 +350,15 @@ class Recording:
         """
         self._run.lock.take("doit ledger push", filling=True)
         self.look()
-        self._touched |= {stack for stack in self._run.project.stacks if self._copy.is_unrecorded(stack)}
-        names = sorted(self._touched)
-        self._sync()
+        self._unrecorded.find()
+        names = self._unrecorded.noted
+        self._unrecorded.queue()
         # This releases a clone's own lease; a pipeline's other jobs may still be working under theirs.
         alone = self.session.me.holder.startswith(ledgers.CLONE)
         for effect in self.session.handle(Finish() if alone else Flush()):
             if isinstance(effect, Failed):
                 raise self.session.problem(effect)
-        self._remember()
+        self._unrecorded.remember()
         self._run.lock.release()
         return names
 
@@ -445,22 +377,22 @@ class Recording:
             self._writer.join()
         head = self.session.head
         left = head is not None and head.lease is not None and head.lease.holder == self.session.me.holder
-        if self._announced is False and not left and not self._touched:
+        if self._announced is False and not left and not self._unrecorded.noted:
             return None
         if self.unread is not None:
-            return self._unrecorded(self.unread) if self._touched else None
+            return self._incomplete(self.unread) if self._unrecorded.noted else None
         try:
-            self._sync()
+            self._unrecorded.queue()
             effects = self.session.handle(Finish(shares=not last))
-            self._remember()
+            self._unrecorded.remember()
         except LedgerError as error:
-            return self._unrecorded(error)
+            return self._incomplete(error)
         except DeployError as error:
-            return self._unrecorded(LedgerError(error.message))
+            return self._incomplete(LedgerError(error.message))
         failed = next((effect for effect in effects if isinstance(effect, Failed)), None)
-        return self._unrecorded(self.session.problem(failed)) if failed else None
+        return self._incomplete(self.session.problem(failed)) if failed else None
 
-    def _unrecorded(self, error: LedgerError) -> LedgerError:
+    def _incomplete(self, error: LedgerError) -> LedgerError:
         """The error of a run whose deployments are not all in the ledger."""
-        names = sorted({*self._touched, *self._sent})
+        names = self._unrecorded.stacks
         return ledgers.unrecorded(names, self.session.home.name, error) if names else error

@@ -7,12 +7,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ..artifact import folder
-from ..base.errors import RecordError
+from ..base import typed
+from ..base.errors import RecordError, ShapeError
 from ..base.files import read_json
-from ..base.jsonvalue import elements, fields, records
-from ..base.problem import Problem
-from ..engine.diagnostics import Diagnostic
-from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, from_json, masked, to_json
+from ..base.jsonvalue import fields
+from ..base.problem import Problem  # noqa: TC001 - `typed` reads a result by its fields' types
+from ..engine.diagnostics import Diagnostic  # noqa: TC001 - the same
+from .details import DeployDetails, Details, DriftDetails, PlanDetails, VerifyDetails, from_json, masked, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ..base.layout import Layout
     from ..base.masking import Secrets
     from ..base.problem import Kind
-    from .details import CheckRecord, Details
+    from .details import CheckRecord
 
 FORMAT = 3
 
@@ -155,42 +156,17 @@ def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> 
     """
     path = layout.result(stage, stack)
     try:
-        record = read_json(path)
-        if record is None:
+        record = fields(read_json(path))
+        if not record:
             return None
         if record.pop("format", None) != FORMAT:
             say(f"{layout.relative(layout.base)}/results: partly written by another version, so reports are incomplete")
             return None
-        _check(record)
-        status, details, problem = record["status"], record["details"], record["problem"]
-        return Result(
-            **{
-                **record,
-                "status": Status(status),
-                "details": from_json(record["stage"], details),
-                "warnings": [Diagnostic(**item) for item in record["warnings"]],
-                "problem": Problem.from_json(problem) if problem is not None else None,
-            }
-        )
-    except (RecordError, TypeError, KeyError, ValueError, AttributeError):
+        details = record.pop("details", None)
+        result = typed.read(Result, record)
+        return replace(result, details=from_json(result.stage, details))
+    except (RecordError, ShapeError):
         return None  # a report says less then; no decision rests on it
-
-
-def _check(record: JsonObject) -> None:
-    """Refuse what is of another type than a result's; details and problems are checked where they are read.
-
-    Raises:
-        TypeError, KeyError: It is.
-    """
-    texts = [record[name] for name in ("stage", "stack", "summary", "started_at", "unrecorded")]
-    texts += elements(record["reasons"])
-    for warning in records(record["warnings"]):
-        texts += [value for name, value in warning.items() if name != "line"]
-        if not isinstance(warning["line"], int | None):
-            raise TypeError("a line is a number")
-    numbers = [record["seconds"], *fields(record["counts"]).values()]
-    if not all(isinstance(text, str) for text in texts) or not all(isinstance(item, int | float) for item in numbers):
-        raise TypeError("a text or a number is something else")
 
 
 def last_check(layout: Layout, stack: str, last: Receipt | None, say: Callable[[str], None]) -> Result | None:

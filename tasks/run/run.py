@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..base import crashlog, git
 from ..base.errors import EngineError, GitError
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from ..artifact.affected import Assessment
     from ..artifact.baseline import Baseline
-    from ..artifact.outputs import Output as Outputs
     from ..artifact.standing import Standing
     from ..base.errors import DeployError
     from ..base.git import Relation, Revision
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.progress import Progress
     from ..project.project import Project
-    from .allowance import Judged
     from .recorded import Recorded
     from .result import Result
 
@@ -68,23 +66,15 @@ class Run:
         reused: The stacks whose artifact was found to fit as it is (`plan`).
         replanned: Why a stack's artifact was replaced although it had been handed over, where allowed (`acceptance`).
         repairs: What this run undoes of each stack that has drifted (`repair`).
-        known_plans: The ids of the plans whose secrets are known (`knowing`).
-        judged: The plan that was verified in this run, and that policy let through, by stack (`judging`).
-        acceptances: Why a stack's state needs no `accept=`, None if it does, where one was looked at (`stateguard`).
         standing: What is known of stacks as an earlier run of the same command found them (`start`).
         settled: The stacks that are up to date, each with what is said of its last deploy (`status`).
         assessed: What is affected, as found before anything ran (`assessment`).
-        initialized: The stacks that are initialized, with their backend or without (`workdir`).
-        lock_files_missing: The stacks whose committed lock file was not here (`lockfile`).
-        read_outputs: Outputs that were read from states, by stack (`upstream`).
-        waiting: What a task that is under way waits for, by task: its checks (`verify`), or its apply (`engine`).
+        waiting: What a task that is under way waits for, by task: its checks or its apply (`waits`).
         recording: The ledger, where the configuration names one (`start`).
         began: When the run began.
         record: The id of the run's record; empty if runs are not recorded (`reporter`).
-        announced: Whether the tag says which stacks this run may apply; `announcing` is held meanwhile (`deployedtag`).
-        announced_stacks: Those of them that it did not name before (`deployedtag`).
         ages: Whether what was said of a plan depends on how old it is (`status`).
-        notes: What readers of this run's reports must know besides its results, a sentence each (`gate`).
+        notes: What readers of this run's reports must know besides its results, a sentence each (`note`).
     """
 
     def __init__(self, project: Project, request: Request | None = None) -> None:
@@ -107,20 +97,10 @@ class Run:
         self.reused: set[str] = set()
         self.replanned: dict[str, str] = {}
         self.repairs: dict[str, Repairing] = {}
-        self.known_plans: set[str] = set()
-        self.judged: dict[str, Judged] = {}
-        self.acceptances: dict[str, str | None] = {}
         self.assessed: dict[str, tuple[tuple[str, ...], Assessment]] = {}
         self.standing: Mapping[str, Standing] = {}
         self.settled: dict[str, str] = {}
-        self.initialized: dict[str, bool] = {}
-        self.lock_files_missing: set[str] = set()
         self._heard: dict[str, list[Diagnostic]] = {}
-        self.read_outputs: dict[str, dict[str, Outputs]] = {}
-        self.reading_lock = threading.Lock()
-        self.announcing = threading.Lock()
-        self.announced: GitError | bool = False
-        self.announced_stacks: set[str] = set()
         self.waiting: dict[str, Callable[[], str]] = {}
         self.ages = False
         self.notes: list[str] = []
@@ -133,15 +113,16 @@ class Run:
         self._engine_lock = threading.Lock()
         self._stack_locks: dict[str, threading.RLock] = {}
         self._stack_locks_lock = threading.Lock()
-        self._once: dict[object, object] = {}
+        self._once: dict[Callable[[Run], Any], Any] = {}
         self._relations: dict[str, Relation] = {}
         self._limit = threading.local()
 
     def once(self, make: Callable[[Run], T]) -> T:
-        """What a function makes of this run, made once."""
+        """What a function makes of this run, made once: state that only the function's module reads and writes."""
         if make not in self._once:
             self._once.setdefault(make, make(self))  # another thread may have been first
-        return cast("T", self._once[make])
+        found: T = self._once[make]
+        return found
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[float]:
@@ -157,6 +138,19 @@ class Run:
         """When the engine commands of this thread are ended, by `time.monotonic`; None for never."""
         found: float | None = getattr(self._limit, "deadline", None)
         return found
+
+    @contextmanager
+    def waits(self, task: str, shown: Callable[[], str]) -> Iterator[None]:
+        """Let a terminal show, within this, what a task waits for."""
+        self.waiting[task] = shown
+        try:
+            yield
+        finally:
+            self.waiting.pop(task, None)
+
+    def note(self, text: str) -> None:
+        """Add a sentence to the reports of this run."""
+        self.notes.append(text)
 
     def keep(self, task: str, outcome: Result) -> None:
         """Hold the result of a task."""

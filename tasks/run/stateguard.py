@@ -57,6 +57,11 @@ def check_names(accepted: Collection[Accepted], stacks: Collection[str]) -> None
             raise _wrong(message, f"write {_FORM}")
 
 
+def _why_unused(_: Run) -> dict[str, str | None]:
+    """Why the state of each stack that was looked at needs no `accept=`; None if it does."""
+    return {}
+
+
 def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen) -> dict[str, Any] | None:
     """Refuse a state that is not the one that the last apply left, before it is used.
 
@@ -67,14 +72,14 @@ def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen) -> dict[st
         StateRefusedError: It is a different state and was not accepted.
     """
     if last is None:
-        run.acceptances[stack.name] = "the stack has no receipt to compare its state with"
+        run.once(_why_unused)[stack.name] = "the stack has no receipt to compare its state with"
         return None
     last = statecheck.resolved(last, seen, run.project.keyring)
     problem = statecheck.problem(last, seen)
     if problem is None:
-        run.acceptances.setdefault(stack.name, "the state is the one that was deployed")
+        run.once(_why_unused).setdefault(stack.name, "the state is the one that was deployed")
         return None
-    run.acceptances[stack.name] = None
+    run.once(_why_unused)[stack.name] = None
     for item in run.request.accepted:
         if item.covers(stack.name, seen):
             left = {"lineage": last.lineage, "serial": last.serial}
@@ -118,7 +123,7 @@ def require_planned(run: Run, stack: Stack, last: Receipt | None, manifest: Mani
     seen = Seen.of(manifest)
     accepted = manifest.accepted or {}
     if accepted.get("reason") and {key: accepted.get(key) for key in ("lineage", "serial")} == _state(seen):
-        run.acceptances[stack.name] = None
+        run.once(_why_unused)[stack.name] = None
         return accepted
     return require(run, stack, last, seen)
 
@@ -129,7 +134,7 @@ def unused(run: Run) -> list[str]:
     unseen = None if others_look else "this run did not look at the stack's state"
     found = []
     for item in run.request.accepted:
-        why = run.acceptances.get(item.stack, unseen)
+        why = run.once(_why_unused).get(item.stack, unseen)
         if why is not None:
             found.append(f"`accept={item.text}` was not used: {why}")
     return found

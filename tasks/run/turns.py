@@ -57,7 +57,7 @@ def choose(run: Run, tasks: Mapping[str, Task], selected: Collection[str]) -> No
     adopt = run.request.adopt
     if adopt is not None and (mine is not None or list(selected) not in ([STAGE], [_PREFIX + adopt])):
         raise ConfigError(
-            "`--adopt` changes code, so it is for a run of its own: without a shard and without other tasks",
+            "`--adopt` changes code, so it needs a run of its own: without a shard and without other tasks",
             untouched="nothing was run", next_step=("write ", run.command(STAGE, "--adopt", adopt)),
         )  # fmt: skip
     if STAGE not in selected:
@@ -119,5 +119,5 @@ def nothing_checked(run: Run) -> NothingCheckedError | None:
     why = "every stack was skipped" if results else "there is no stack to check"
     return NothingCheckedError(
         f"nothing was checked for drift: {why}", untouched="nothing was changed",
-        next_step="run the same command again later" if results else "see which stacks there are: `doit list --all`",
+        next_step="run the same command again later" if results else "list the stacks: `doit list --all`",
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -55,18 +56,27 @@ def values(run: Run, stack: Stack) -> Given:
     return Given(given, missing)
 
 
+class _States:
+    """The outputs that a run has read from states, by stack; `lock` is held while one is read."""
+
+    def __init__(self, _: Run) -> None:
+        self.outputs: dict[str, dict[str, Output]] = {}
+        self.lock = threading.Lock()
+
+
 def _from_state(run: Run, stack: Stack) -> dict[str, Output]:
     """The outputs of a stack of which nothing is recorded here, as on a fresh clone: from its state, asked once a run.
 
     What is found is recorded, as after an apply, so that the inputs digest of this run has it too.
     """
-    with run.reading_lock:
-        if stack.name not in run.read_outputs:
+    states = run.once(_States)
+    with states.lock:
+        if stack.name not in states.outputs:
             found = read(run, stack, _deployed(run, stack))
             if found:
                 outputs.store(run.layout, stack.name, found, run.mask, run.project.keyring.current)
-            run.read_outputs[stack.name] = found
-        return run.read_outputs[stack.name] if stack.name not in run.applied else {}
+            states.outputs[stack.name] = found
+        return states.outputs[stack.name] if stack.name not in run.applied else {}
 
 
 def _deployed(run: Run, stack: Stack) -> Collection[str]:

@@ -62,6 +62,6 @@ def _is_asked_for(run: Run, stack: Stack) -> bool:
     raise EngineError(
         f"the engine cannot be watched while it plans: {problem}",
         where=run.project.loaded.where("inputs", "observe"), key="inputs.observe", stack=stack.name,
-        untouched="nothing of this stack was planned or applied",
+        untouched="nothing in this stack was planned or applied",
         next_step="install strace and allow this job to trace (ptrace); or set `observe: auto` to continue without",
     )  # fmt: skip

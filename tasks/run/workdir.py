@@ -125,6 +125,11 @@ def lock_digest(project: Project, stack: Stack) -> str | None:
     return project.index.digest(f"{stack.path}/{ENGINE_LOCK_FILE}")
 
 
+def _initialized(_: Run) -> dict[str, bool]:
+    """The stacks that are initialized, with their backend or without."""
+    return {}
+
+
 def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None:
     """`tofu init`, unless nothing that it depends on has changed since it last succeeded.
 
@@ -140,7 +145,7 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
     """
     if backend:
         _refuse_workspace(run, stack, where)
-    done = run.initialized.get(stack.name)
+    done = run.once(_initialized).get(stack.name)
     if done is not None and (done or not backend):
         return
     engine = run.engine()
@@ -151,7 +156,7 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
         before = None
     marks = [_mark(run, stack, backend=True), *([] if backend else [_mark(run, stack, backend=False)])]
     if before in marks and providers.are_there(where):
-        run.initialized[stack.name] = before.get("backend", False)
+        run.once(_initialized)[stack.name] = before.get("backend", False)
         return
     marker.unlink(missing_ok=True)
     arguments = ["-no-color", "-input=false"]
@@ -178,7 +183,7 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
         run.say(f"{path}: written by {engine.kind} init, now in this repository; commit it, it pins the providers")
     if providers.are_there(where):
         write_json(marker, _mark(run, stack, backend=backend), durable=False)
-    run.initialized[stack.name] = backend
+    run.once(_initialized)[stack.name] = backend
 
 
 def keeps_workspace(run: Run, stack: Stack) -> bool:

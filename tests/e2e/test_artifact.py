@@ -146,7 +146,7 @@ MANIPULATIONS: dict[str, tuple[Callable[[Repository], None], str]] = {
     "another engine": (lambda r: _forge(r, engine="terraform 1.12.6"), "made by terraform 1.12.6"),
     "a lock file that came since": (_other_lock_file, ".terraform.lock.hcl has changed since this was planned"),
     "a lock file that is gone": (lambda r: _forge(r, lock_digest="0" * 64), ".terraform.lock.hcl is missing"),
-    "other inputs": (_other_inputs, "made from other inputs: file stacks/a/main.tf changed"),
+    "other inputs": (_other_inputs, "made from different inputs: file stacks/a/main.tf changed"),
     "a forged inputs digest": (lambda r: _forge(r, inputs_digest="0" * 64), "do not match its inputs digest"),
     "age": (lambda r: _forge(r, created_at=_hours_ago(169)), "169.0 h old, more than 168.0 h"),
     "the future": (lambda r: _forge(r, created_at=_hours_ago(-1)), "claims to be from the future"),

@@ -184,7 +184,7 @@ def test_status_calls_a_plan_ready_only_if_a_deploy_takes_it(one: Repository) ->
     one.prepare("plan")
     assert "a plan is ready to deploy" in one.doit("status").out
     one.write('stacks/a/more.tf:output "more" {\n  value = 1\n}\n')
-    assert "a plan waits that would be refused: this plan was made from other inputs: " in one.doit("status").out
+    assert "a plan waits that would be refused: this plan was made from different inputs: " in one.doit("status").out
     one.doit("plan")
     assert "a plan with uncommitted changes is ready to deploy from this tree" in one.doit("status").out
     one.commit()

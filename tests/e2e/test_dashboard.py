@@ -121,6 +121,7 @@ def test_the_first_page_and_the_stack_show_what_was_deployed_when_and_by_which_p
     home, stack = dashboard.get("/").text, dashboard.get("/env/local/stacks/web").text
     for words in ("drifted", "apply failed", "edge/cdn", "prod"):
         assert words in home
+    assert "the last apply failed" in dashboard.get("/env/local").text
     for words in (commit, "https://gitlab.example.test/p/4711", "ada", "terraform_data.notes"):
         assert words in stack
     assert NASTY not in home + stack

@@ -192,7 +192,7 @@ def test_a_file_that_is_a_link_ignored_or_read_only_is_not_changed(build: Callab
 def test_it_is_for_a_run_of_its_own_and_one_stack(build: Callable[..., Repository]) -> None:
     repository = build(minimal_config(), f"stacks/a/main.tf:{code({'x': 'input = 3'})}")
     for words in (["deploy"], ["plan"], ["shard=1/2"]):
-        assert "for a run of its own" in repository.doit("drift", "--adopt", "a", *words, code=1).out
+        assert "needs a run of its own" in repository.doit("drift", "--adopt", "a", *words, code=1).out
     assert "given twice" in repository.doit("drift", "--adopt", "a", "--adopt=b", code=1).out
 
 

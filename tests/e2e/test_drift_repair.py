@@ -47,7 +47,7 @@ def refused(done: Done, *said: str) -> None:
 
 
 def test_what_was_shown_is_undone_and_only_that(drifted: Repository) -> None:
-    refused(drifted.doit("deploy", "--repair", "a", code=1), "no drift of it was shown", "`doit drift:a`")
+    refused(drifted.doit("deploy", "--repair", "a", code=1), "no drift was shown for it", "`doit drift:a`")
     _require_in_every_face(drifted)
     drifted.engine_calls()
     done = drifted.doit("deploy", "--repair", "a", code=0)
@@ -56,7 +56,7 @@ def test_what_was_shown_is_undone_and_only_that(drifted: Repository) -> None:
     assert value(drifted) == 3
     assert drifted.json("results/deploy/a.json")["details"]["repaired"] == ["terraform_data.x"]
     drifted.doit("drift", code=0)
-    refused(drifted.doit("deploy", "--repair", "a", code=1), "no drift of it was shown")
+    refused(drifted.doit("deploy", "--repair", "a", code=1), "no drift was shown for it")
 
 
 def _require_in_every_face(repository: Repository) -> None:
@@ -79,13 +79,13 @@ def test_a_drift_that_changed_since_it_was_shown_is_refused_by_name(drifted: Rep
     change(drifted, {"y": "two"})
     drifted.engine_calls()
     done = drifted.doit("deploy", "--repair", "a", code=1)
-    refused(done, "not what was shown any more", "terraform_data.y: differs only since then")
+    refused(done, "no longer what was shown", "terraform_data.y: differs only since then")
     change(drifted, {"x": 7, "y": "one"})
     done = drifted.doit("deploy", "--repair", "a", code=1)
-    refused(done, "terraform_data.x: differs in another way now")
+    refused(done, "terraform_data.x: now differs in another way")
     assert drifted.engine_calls("apply") == []
     change(drifted, {"x": 3})
-    assert "as deployed again" in drifted.doit("deploy", "--repair", "a", code=0).out
+    assert "back to what was deployed" in drifted.doit("deploy", "--repair", "a", code=0).out
     assert drifted.engine_calls("apply") == []
 
 
@@ -139,10 +139,10 @@ def test_of_several_stacks_all_are_repaired_or_none_and_no_plan_is_left(build: C
     assert "names no stack: correct or remove it" in repository.doit("drift", code=2).out
     outside(repository.path / ".state", "b", {"x": 6})
     done = repository.doit("deploy", "--auto-repair", code=1)
-    refused(done, "terraform_data.x: differs in another way now")
+    refused(done, "terraform_data.x: now differs in another way")
     assert "c: not repaired, as no rule of drift.repair names it" in done.out
     assert "names no stack" in done.out
-    refused(repository.doit("deploy", "--repair", "a,b", code=1), "terraform_data.x: differs in another way now")
+    refused(repository.doit("deploy", "--repair", "a,b", code=1), "terraform_data.x: now differs in another way")
     assert "a plan is ready" not in repository.doit("status").out
     repository.doit("deploy")
     assert [value(repository, stack=name) for name in names] == [5, 6, 5]
@@ -157,11 +157,11 @@ def test_what_is_wrong_on_the_command_line_is_said(drifted: Repository) -> None:
     for words, said in (
         (["deploy", "--repair", "aa"], "unknown stack 'aa' (did you mean 'a'?)"),
         (["deploy", "--repair="], "names no stack"),
-        (["plan", "deploy", "--repair=a"], "for a run of its own"),
+        (["plan", "deploy", "--repair=a"], "needs a run of its own"),
         (["deploy", "--repair=a", "--auto-repair"], "exclude each other"),
         (
             ["ci=job", "deploy:a", "--repair=a"],
-            "repairs all of its stacks or none, which jobs of a stack each cannot do",
+            "repairs all of its stacks or none, which one job per stack cannot do",
         ),
         (["ci=job", "deploy:a", "--repair=a"], "write `doit deploy --repair a`"),
         (["ci=report", "deploy", "--auto-repair"], "write `doit deploy --auto-repair`"),
@@ -252,11 +252,11 @@ def test_a_record_that_was_changed_or_made_by_a_merge_request_is_refused(
 
     attempt("terraform_data.y: differs only since then")
     path.write_bytes(_with(genuine, changes={"terraform_data.y": "0" * 32}))
-    attempt("not signed with the key of observations")
+    attempt("not signed with the observations key")
     other = apart.clone()
     other.doit("drift", code=2, **JOB)  # with what a merge request's job has: the key of states
     path.write_bytes(other.deploy_dir("drift/a.json").read_bytes())
-    attempt("not signed with the key of observations")
+    attempt("not signed with the observations key")
     path.unlink()
     path.symlink_to(folder / "config/pipeline.yaml")
     done = apart.clone().doit(f"from={folder}", "deploy", "--repair", "a", code=1, **DEPLOY, **OBSERVES, **JOB)

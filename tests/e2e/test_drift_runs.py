@@ -91,7 +91,7 @@ def test_a_record_that_is_lost_or_damaged_alarms_again(deployed: Repository) -> 
     repository.deploy_dir("checks.json").write_text("{")
     done = repository.doit("drift", code=2)
     assert "checks.json cannot be read" in done.out
-    assert "what of the drift is new and what is known is unknown" in done.out
+    assert "which drift is new and which was known before cannot be determined" in done.out
     repository.doit("drift", code=0)
     repository.deploy_dir("checks.json").unlink()
     repository.doit("drift", code=2)
@@ -342,7 +342,7 @@ def test_without_the_configured_ledger_all_is_checked_what_is_new_is_unknown_and
     remote.path.rename(tmp_path / "away.git")
     done = job.doit("drift", code=1)
     assert "FAILED" not in done.task("drift", "a")
-    assert "what of the drift is new and what is known is unknown" in done.out
+    assert "which drift is new and which was known before cannot be determined" in done.out
 
 
 def test_a_folder_that_may_only_be_read_is_enough(deployed: Repository) -> None:

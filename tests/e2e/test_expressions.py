@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tasks.project.hcl import expressions, syntax, values
-from tasks.project.hcl.evaluation import Evaluator, Scope
+from tasks.project.hcl.evaluation import Evaluator
 from tasks.project.hcl.fileindex import FileIndex
 from tasks.project.hcl.paths import Paths
+from tasks.project.hcl.scope import Scope
 from tasks.project.hcl.values import ANY, Content, Fields, Items, Start, Values
 
 _LINES = (Path(__file__).parent.parent / "data/expressions.txt").read_text().splitlines()

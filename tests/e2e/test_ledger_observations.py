@@ -65,7 +65,7 @@ def test_a_machine_that_may_not_write_them_says_so_and_remembers_for_itself(begu
     job = begun.clone()
     done = job.doit("drift", code=2)
     assert "the observations cannot be written" in done.out
-    assert "what was sent now is remembered on this machine alone" in done.out
+    assert "only this machine remembers what was sent now" in done.out
     job.doit("drift", code=2)
     assert len(web.received) == 1
     begun.clone().doit("drift", code=2)
@@ -115,7 +115,7 @@ def test_an_earlier_version_that_was_put_back_silences_nothing(begun: Remote, we
     for machine in (keeper, begun.clone()):
         begun.git("update-ref", REF, yesterday)
         rung = len(web.received)
-        assert "they were put back to an earlier version" in machine.doit("drift", code=1).out
+        assert "they were rolled back to an earlier version" in machine.doit("drift", code=1).out
         assert len(web.received) > rung
     (keeper.path / ".deploy/.cache/ledger/local-observed.json").write_text("{")
     said = keeper.doit("drift", code=2).out

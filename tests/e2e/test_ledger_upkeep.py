@@ -228,7 +228,7 @@ def test_a_lost_ledger_is_rebuilt_from_states_and_disks(signed: Remote) -> None:
     assert sorted(first["facts"]["stacks"]) == ["a", "b", "c"]
     assert audit(signed)["entries"] == 4
     # A machine that has seen the lost one is told, and goes on once it did what the message says.
-    assert "is another one than this machine has seen" in artifact.doit("plan", code=1).out
+    assert "is not the one that this machine has seen" in artifact.doit("plan", code=1).out
     (artifact.path / ".deploy/local/ledger.json").unlink()
     artifact.doit("plan")
     assert artifact.planned() == []

@@ -100,7 +100,7 @@ def test_the_forge_names_the_last_entry_and_a_ledger_of_yesterday_is_noticed(dep
     assert "merge request 3, approved by ann" in deployed.clone().doit("log", "a").out
     deployed.git("update-ref", REF, yesterday)  # whole, signed, and a fresh clone has never seen a later one
     done = deployed.clone().doit("audit", code=1)
-    assert "the ledger ends at entry 2, but the forge was told of entry 3: it was put back" in done.out
+    assert "the ledger ends at entry 2, but the forge has recorded entry 3: it was rolled back" in done.out
     found = json.loads(deployed.clone().doit("audit", "--json", code=1).out)
     assert (found["whole"], found["forge"]["verdict"], found["forge"]["sequence"]) == (True, "rolled back", 3)
     assert (
@@ -115,13 +115,13 @@ def test_a_forge_that_does_not_play_along_is_said_and_stops_nothing(deployed: Re
     forge.answer(posts, *refused)
     forge.answer("GET .*/(approvals|reviews)", *refused)
     said = _deploy(deployed, _change(deployed, "2"), forge, 8)
-    assert "ledger: the forge was not told of entry 3: " in said
+    assert "ledger: entry 3 was not recorded at the forge: " in said
     assert "insufficient scope" in said
-    assert "it is not recorded who approved this commit: " in said
+    assert "the approvals of this commit are not recorded: " in said
     assert "merge request" not in deployed.clone().doit("log", "--most", "1").out
     forge.answers.clear()
     done = deployed.clone().doit("audit")
-    assert "the forge was told of entries up to 2; nothing proves that 3 is the last entry" in done.out
+    assert "the forge has recorded entries up to 2; nothing proves that 3 is the last entry" in done.out
     for answers in ([Answer(503)] * 100, [Answer(429, {"Retry-After": "600"})], [Answer(200, body=b"<html>")] * 2):
         forge.answer(reads, *answers)
         done = deployed.clone().doit("audit")

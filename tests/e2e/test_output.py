@@ -78,7 +78,7 @@ def test_the_end_of_a_run_says_what_could_not_be_printed(changed: Repository) ->
         pytest.param("$DOIT deploy >&-", "could not be printed ([Errno 9] Bad file descriptor):\n", id="closed output"),
         pytest.param(
             "{ $DOIT deploy; echo; } | true",
-            "could not be printed (the reader of the output has gone): ",
+            "could not be printed (the output was closed): ",
             id="reader gone",
         ),
     ],

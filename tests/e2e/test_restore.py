@@ -171,7 +171,7 @@ def test_nothing_is_restored_while_another_run_deploys(build: Callable[..., Repo
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
     reading = remote.clone().doit("restore", "a", str(artifact)).out
-    assert "only the backend's lock keeps deploys of others away" in reading
+    assert "only the backend's lock protects against other deploys" in reading
     assert "is back" in reading
 
 

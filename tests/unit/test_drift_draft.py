@@ -277,7 +277,7 @@ def test_what_follows_from_something_that_is_left_is_left_too_and_no_value_is_ma
     unknown = replace(changed({"m": 5}, {"m": UNKNOWN}, "x_y.c"), causes=["x_y.a"])
     made = drafts.draft([cause, follows, unknown], {"s/main.tf": code.encode()}, frozenset(), {})
     assert made.by_hand == {"x_y.a", "x_y.b", "x_y.c"}
-    assert made.left[1:] == [f"x_y.{name} follows from x_y.a: see to that, or deploy it" for name in ("b", "c")]
+    assert made.left[1:] == [f"x_y.{name} follows from x_y.a: fix that first, or deploy it" for name in ("b", "c")]
 
 
 def test_of_two_empty_lines_round_a_removed_block_one_is_left() -> None:
@@ -342,7 +342,7 @@ def test_an_instance_of_for_each_is_changed_where_its_own_value_is_written() -> 
         ),
         (
             HEAD + "}\n", replace(changed({"id": "1"}, {"id": UNKNOWN}), item={"reason": "replace_because_tainted"}),
-            "x_y.a is marked as tainted, which no code takes over: a deploy replaces it; `untaint` keeps it",
+            "x_y.a is marked as tainted, which code cannot express: a deploy replaces it; `untaint` keeps it",
         ),
     ],
 )  # fmt: skip

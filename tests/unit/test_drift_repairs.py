@@ -112,7 +112,7 @@ def test_one_change_that_no_rule_may_ask_for_leaves_the_whole_stack_alone(findin
 
 def test_a_stack_that_no_rule_names_and_a_closed_hour_are_said() -> None:
     assert why_not(changed(), stack="db") == ["no rule of drift.repair names this stack"]
-    assert why_not(changed(), rules=[rule(hours="22:00-05:00")]) == ["it is not an hour of drift.repair"]
+    assert why_not(changed(), rules=[rule(hours="22:00-05:00")]) == ["it is outside the hours of drift.repair"]
 
 
 def test_hours_of_another_rule_do_not_keep_a_repair_open() -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.base import cachefile
 from tasks.project.hcl import fileindex
 from tasks.project.hcl.facts import FACTS_VERSION, Facts
 from tasks.project.hcl.fileindex import _FORMAT, FileIndex
@@ -20,6 +21,8 @@ from tests.unit.conftest import write
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tasks.base.jsonvalue import Json
 
 OLD = 1_000_000_000 * 10**9
 
@@ -138,11 +141,33 @@ def test_a_save_that_fails_costs_nothing_but_time(tree: Callable[..., Path]) -> 
 
 
 @pytest.mark.parametrize("version", [FACTS_VERSION, [1, FACTS_VERSION], [_FORMAT, FACTS_VERSION + 1], None, "x"])
-def test_a_cache_of_another_version_is_not_used(tree: Callable[..., Path], version: object) -> None:
+def test_a_cache_of_another_version_is_not_used(tree: Callable[..., Path], version: Json) -> None:
     root = tree("a.txt:hello")
     age(root / "a.txt")
-    write(root, ".deploy/files.json:" + json.dumps({"version": version, "files": {"a.txt": [OLD, 5, "wrong", None]}}))
+    status = (root / "a.txt").stat()
+    stamp = [status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size]
+    cachefile.write(root / ".deploy/files.json", version, {"files": {"a.txt": [stamp, "wrong", None]}})
     assert index(root).digest("a.txt") == sha256(b"hello").hexdigest()
+    cachefile.write(root / ".deploy/files.json", [_FORMAT, FACTS_VERSION], {"files": {"a.txt": [stamp, "used", None]}})
+    assert index(root).digest("a.txt") == "used"
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize("facts", [5, [], {}, {"outputs": 5}, {"paths": [5]}, {"locals": {"x": ["r", 5]}}])
+@pytest.mark.parametrize("digest", [None, 5])
+def test_a_damaged_cache_is_forgotten(tree: Callable[..., Path], facts: Json, digest: int | None) -> None:
+    """An entry of another form ended in an unexpected error: what is in the cache was taken for what was put there."""
+    root = tree('main.tf:output "a" { value = local.x }\nlocals { x = 1 }\n')
+    first = index(root)
+    first.facts("main.tf")
+    first.save()
+    cache = root / ".deploy/files.json"
+    found = json.loads(cache.read_bytes())
+    stamp, known, _ = found["files"]["main.tf"]
+    found["files"]["main.tf"] = [stamp, digest or known, facts]
+    cache.write_text(json.dumps(found, separators=(",", ":")))
+    assert index(root).facts("main.tf") == first.facts("main.tf")
+    assert index(root).digest("main.tf") == known
 
 
 @given(

@@ -83,9 +83,9 @@ def test_a_second_name_of_a_file_is_not_written_through(tmp_path: Path) -> None:
     lock = tmp_path / ".deploy/local/run.lock"
     lock.parent.mkdir(parents=True)
     os.link(other, lock)
-    with pytest.raises(plain.NotPlainError, match="has another name"), files.locked(lock, note="doit deploy"):
+    with pytest.raises(plain.NotPlainError, match="has another hard link"), files.locked(lock, note="doit deploy"):
         pass
-    with pytest.raises(plain.NotPlainError, match="has another name"):
+    with pytest.raises(plain.NotPlainError, match="has another hard link"):
         files.append(lock, "more")
     assert other.read_text() == "kept"
     assert plain.read(lock, 10) == b"kept"

@@ -92,7 +92,7 @@ def test_a_state_key_takes_the_place_of_the_passphrase(ring: Keyring, monkeypatc
     assert ring.current.encryption not in (base64.b64decode(text), b"")
     assert _problems(ring) == ""
     monkeypatch.setenv("DEPLOY_ENCRYPTION_KEY", PASSPHRASE)
-    assert "both are set, and states have one key" in _problems(ring)
+    assert "both are set, but states have only one key" in _problems(ring)
 
 
 @pytest.mark.parametrize("name", [STATE, ARTIFACT, REVIEW])

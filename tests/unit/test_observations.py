@@ -169,7 +169,7 @@ def test_an_earlier_version_that_is_put_back_silences_nothing(place: Callable[[]
     home.write(home.read(), old.to_bytes(), {}, ())  # signed, and the drift of Monday is known in it
     reader = observer(place())
     reader.floor = known[1].writes
-    with pytest.raises(UntrustedError, match="put back to an earlier version: number 1, but 2 was seen"):
+    with pytest.raises(UntrustedError, match="rolled back to an earlier version: number 1, but 2 was seen"):
         reader.require_newest(reader.read())
     made = reader.write(check(FRIDAY, web={"a": "1"}))
     assert (made.writes, made.stacks["web"].drifts["a"].since) == (3, FRIDAY)

@@ -331,7 +331,7 @@ def test_constants_of_the_code_are_hidden_wherever_they_stand() -> None:
              {"planned_values": {"root_module": {"resources": "x"}}}, {"variables": {"a": "x"}}],
 )  # fmt: skip
 def test_a_plan_of_another_structure_is_an_error_and_not_handed_to_checkers(plan: dict[str, Any]) -> None:
-    with pytest.raises(PolicyError, match="has not the structure of a plan"):
+    with pytest.raises(PolicyError, match="does not have the structure of a plan"):
         redacted(plan, Masker())
 
 

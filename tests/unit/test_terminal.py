@@ -6,7 +6,8 @@ import re
 import shutil
 import sys
 from os import terminal_size
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -104,6 +105,21 @@ def test_status_fits_the_terminal_and_so_does_its_replay_on_another_one(
     assert f"{LONG}  -  affected:\n  never deployed from here\n" in said[60]
     assert "web  -  affected: never deployed from here\n" in said[60]
     assert max(map(len, said[None].splitlines())) > 60
+
+
+@pytest.mark.parametrize(
+    ("deployed", "shown"),
+    [
+        ({"commit": "d39421bc" * 5, "at": "2026-11-26T18:44:53+00:00"}, "d39421bc 2026-11-26T18:44Z"),
+        ({"commit": "d39421bc" * 5, "at": "2026-11-26T18:44:53.123Z"}, "d39421bc 2026-11-26T18:44Z"),
+        ({"commit": None, "at": "2026-11-26T18:44:53+01:00"}, "no commit 2026-11-26T18:44:53+01:00"),
+        ({"commit": None, "at": None}, "no commit "),
+        ({}, "-"),
+    ],
+)
+def test_status_shows_a_deploy_to_the_minute(deployed: dict[str, str | None], shown: str) -> None:
+    receipt: Any = SimpleNamespace(deployed=deployed)
+    assert status._deployed(receipt) == shown
 
 
 def test_an_answer_that_was_kept_on_a_terminal_has_no_colours_in_a_file(

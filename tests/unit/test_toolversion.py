@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -121,6 +121,17 @@ def test_a_record_that_cannot_be_used_is_made_again(program: Program, tmp_path: 
     assert toolversion.known(program.path, "x", lambda: "1") == "1"
     assert json.loads(record.read_text())["x"]["version"] == "1"
     assert toolversion.known(program.path, "x", lambda: pytest.fail("asked again")) == "1"
+
+
+@pytest.mark.parametrize("version", [{}, {"version": None}, {"version": 5}, {"version": ["1"]}])
+def test_a_record_without_a_version_is_made_again(program: Program, tmp_path: Path, version: dict[str, Any]) -> None:
+    record = tmp_path / "state/doit-tofu/versions.json"
+    toolversion.known(program.path, "x", lambda: "1")
+    stamp = json.loads(record.read_text())["x"]["stamp"]
+    record.write_text(json.dumps({"x": {"stamp": stamp, **version}}))
+
+    assert toolversion.known(program.path, "x", lambda: "2") == "2"
+    assert json.loads(record.read_text())["x"]["version"] == "2"
 
 
 def test_what_a_cache_says_of_a_version_counts_for_nothing(program: Program, tmp_path: Path) -> None:

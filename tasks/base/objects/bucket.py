@@ -146,7 +146,7 @@ def _guarded(path: str, call: Callable[[], T]) -> T:
     except (exceptions.AlreadyExistsError, exceptions.PreconditionError):  # 409 when two conditional writes met, or 412
         raise ChangedError(path) from None
     except exceptions.NotSupportedError:
-        raise ConditionError(f"{path}: the server knows no conditions") from None
+        raise ConditionError(f"{path}: the server does not support conditional requests") from None
     except exceptions.BaseError as error:
         raise _meaning(f"{path}: " if path else "", error) from None
 

@@ -107,5 +107,5 @@ def _strong(answer: Answer) -> str | None:
 
 
 def _refusal(method: str, path: str, answer: Answer) -> RefusedError:
-    said = " (these credentials may not do it)" if answer.status in (_UNAUTHORIZED, _FORBIDDEN) else ""
+    said = " (these credentials do not allow it)" if answer.status in (_UNAUTHORIZED, _FORBIDDEN) else ""
     return RefusedError(f"{method} {path}: HTTP {answer.status}{said}")

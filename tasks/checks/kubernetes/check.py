@@ -34,7 +34,7 @@ class KubernetesPodsCheck(Check):
         None,
         description="Instead of a selector: `deployment/NAME`, `statefulset/NAME`, `daemonset/NAME` or `job/NAME`.",
     )
-    min_ready: Annotated[int, Field(ge=1)] = Field(1, description="The least number of pods that must be ready.")
+    min_ready: Annotated[int, Field(ge=1)] = Field(1, description="The minimum number of pods that must be ready.")
     grace: Seconds = Field(
         0, description="Seconds before a pod that crashes, cannot pull its image or cannot be scheduled ends the wait."
     )

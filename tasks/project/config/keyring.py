@@ -205,13 +205,15 @@ class Keyring:
             and settings.key == DEFAULT_KEY_VARIABLE
         ):
             yield _apart(
-                DEFAULT_KEY_VARIABLE, STATE_KEY_VARIABLE, "both are set, and states have one key", "encryption.key"
+                DEFAULT_KEY_VARIABLE, STATE_KEY_VARIABLE, "both are set, but states have only one key", "encryption.key"
             )
         texts: dict[str, str] = {}
         for key, variable in named.items():
             text = signer.held(variable)
             if text and (other := texts.setdefault(text, variable)) != variable:
-                yield _apart(other, variable, "both hold the same key: who may do one thing could do the other", key)
+                yield _apart(
+                    other, variable, "both hold the same key, so a job that may do one thing could do the other", key
+                )
 
     def prepare(self) -> None:
         """Start deriving the current key in the background."""

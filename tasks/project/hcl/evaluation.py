@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import access, expressions, functions, operators, reader, types, values
 from .files import TooMuchError
+from .scope import Scope
 from .values import ANY, ANYTHING, Content, Fields, Items, Start, some, union
 
 if TYPE_CHECKING:
@@ -24,26 +24,6 @@ _READERS = frozenset(
      "filebase64gzip"}
 )  # fmt: skip
 Bindings = dict[str, "Values"]
-
-
-@dataclass
-class Scope:
-    """What the expressions of a module can refer to.
-
-    `folder` is the module's folder as the engine sees it, relative to where it runs. `given` returns a variable's value
-    from outside, or None. `attributes` are the blocks' attributes by address: `data.http.x.url`, `output.name`.
-    `instances` returns the scopes of a called module.
-    """
-
-    folder: str
-    variables: Mapping[str, Variable]
-    given: Callable[[str], Values | None]
-    locals: Mapping[str, Expression]
-    attributes: Mapping[str, Expression]
-    calls: Mapping[str, Call]
-    instances: Callable[[Scope, Call], list[Scope]]
-    known: dict[str, Values] = field(default_factory=dict)
-    closed: bool = False  # a template's scope: it can refer only to its arguments
 
 
 class Evaluator:

@@ -7,13 +7,13 @@ import posixpath
 import stat
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ...base import git, jsontext, plain
+from ...base import cachefile, git
 from ...base.errors import RecordError
-from ...base.files import canonical_json, sha256_file, write_atomic
+from ...base.files import sha256_file
 from ...base.jsonvalue import fields
 from . import globs, reader
 from .facts import FACTS_VERSION, Facts, without_secrets
@@ -21,10 +21,10 @@ from .facts import FACTS_VERSION, Facts, without_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ...base.jsonvalue import JsonObject
     from .facts import NamedPath
 
-_FORMAT = 2  # of the cache
-_LARGEST_INDEX = 1 << 30
+_FORMAT = 3  # of the cache
 _RACY_NS = 2_000_000_000  # a file this recent may change again with the same times, so it is not kept between runs
 _SKIPPED_FOLDERS = frozenset({".terraform", "__pycache__", "node_modules"})
 _OWN_FOLDERS = frozenset({".terraform", ".git", ".deploy"})
@@ -47,16 +47,11 @@ class FileIndex:
         self._cache = cache
         self._lock = threading.Lock()
         self._changed = False
-        self._entries: dict[str, list[Any]] = {}
+        stored = fields(cachefile.read(cache, [_FORMAT, FACTS_VERSION]).get("files"))
+        self._entries = cast("dict[str, list[Any]]", stored)  # as `save` wrote them, or there are none
         self._facts: dict[str, Facts] = {}
         self.unreadable: dict[str, str] = {}
         self._listed: dict[str, list[str]] | None = None
-        try:
-            stored = fields(jsontext.loads(plain.read(cache, _LARGEST_INDEX)))
-            if stored["version"] == [_FORMAT, FACTS_VERSION]:
-                self._entries = cast("dict[str, list[Any]]", fields(stored["files"]))
-        except (OSError, ValueError, KeyError, RecursionError):
-            pass  # an unreadable cache counts as missing
 
     def absolute(self, path: str) -> str:
         """The file system path of an indexed path."""
@@ -251,12 +246,9 @@ class FileIndex:
         if not self._changed:
             return
         youngest = time.time_ns() - _RACY_NS
-        kept = {path: entry for path, entry in self._entries.items() if max(entry[0][:2]) < youngest}
-        try:
-            data = canonical_json({"version": [_FORMAT, FACTS_VERSION], "files": kept})
-            write_atomic(self._cache, data, durable=False)
-        except RecordError:
-            pass
+        kept: JsonObject = {path: entry for path, entry in self._entries.items() if max(entry[0][:2]) < youngest}
+        with suppress(RecordError):
+            cachefile.write(self._cache, [_FORMAT, FACTS_VERSION], {"files": kept})
 
     def _entry(self, path: str) -> list[Any] | None:
         absolute = self.absolute(path)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...base import jsontext
 from . import combining, expressions, settingsof, syntax, values
-from .evaluation import Evaluator, Scope
+from .evaluation import Evaluator
 from .facts import Call, Facts, Variable
 from .files import TooMuchError
 from .paths import Paths
+from .scope import Scope
 from .values import ANY, Start
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ class Hook(Model):
         " `{path}`, `{organization.KEY}`, `${ENV}`, and with `when: failure` also `{error}`, are filled in.",
     )
     timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(
-        60, description="Seconds until it is ended and counts as failed."
+        60, description="Seconds until it is stopped and counts as failed."
     )
 
 

@@ -15,7 +15,7 @@ class Build(Model):
     """A step that turns sources into files before stacks are planned."""
 
     kind: Literal["node", "command"] = Field(
-        description="`node`: a package script, run by npm or pnpm; `command`: a command of yours."
+        description="`node`: a package script, run by npm or pnpm; `command`: your own command."
     )
     path: str = Field(description="The source folder, relative to the repository's root.")
     script: str = Field("build", description="For `node`: the script in package.json that makes the outputs.")
@@ -37,7 +37,7 @@ class Build(Model):
         description="For `command`: commands whose printed versions are inputs: `[[go, version]]`.",
     )
     timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(
-        1800, description="Seconds until it is ended and counts as failed."
+        1800, description="Seconds until it is stopped and counts as failed."
     )
 
     @model_validator(mode="after")
@@ -105,5 +105,5 @@ class Image(Model):
         " a key signs what is deployed.",
     )
     timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(
-        3600, description="Seconds until it is ended and counts as failed."
+        3600, description="Seconds until it is stopped and counts as failed."
     )

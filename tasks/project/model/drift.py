@@ -21,7 +21,7 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 def _hours(text: str) -> str:
     match = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)", text)
     if match is None or text[:5] == text[6:]:
-        raise ValueError("write hours as `22:00-05:30`, from 00:00 to 24:00, the end another than the start")
+        raise ValueError("write hours as `22:00-05:30`, from 00:00 to 24:00, the end different from the start")
     return text
 
 
@@ -32,8 +32,8 @@ def _timezone(name: str) -> str:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(
-            f"'{name}' is no time zone that is known here; write one as `Europe/Berlin`, and in an image without time"
-            " zones install the package `tzdata`"
+            f"'{name}' is not a time zone that is known here; write one as `Europe/Berlin`, and in an image without"
+            " time zones install the package `tzdata`"
         ) from None
     return name
 
@@ -49,7 +49,7 @@ class DriftIgnore(Model):
     stacks: list[str] = Field(default=["*"], min_length=1, description="Stack names.")
     attribute: str | None = Field(
         None,
-        description="Attributes, and all that is within them: `desired_size`, `tags.*`, `spec[0].replicas`."
+        description="Attributes, and everything within them: `desired_size`, `tags.*`, `spec[0].replicas`."
         " A change is ignored if every attribute that differs is. By default the whole resource is ignored.",
     )
     classes: list[DriftClass] = Field(
@@ -126,7 +126,7 @@ class Drift(Model):
     )
     repair: list[DriftRepairRule] = Field(
         default_factory=list,
-        description="Drift that `doit deploy --auto-repair` undoes: a stack whose drift rules cover as a whole.",
+        description="Drift that `doit deploy --auto-repair` undoes: only where rules cover all drift of a stack.",
     )
     changed_by: list[str] = Field(
         default_factory=list,
@@ -145,13 +145,13 @@ class Drift(Model):
     retries: int = Field(0, ge=0, le=10, description="How often a stack that could not be checked is tried again.")
     budget: Annotated[float, Field(gt=0, le=86_400)] | None = Field(
         None,
-        description="Seconds after which no further stack is begun. The next run begins with those that were not"
-        " checked for longest. By default every run checks all stacks.",
+        description="Seconds after which no further stack is started. The next run starts with the stacks whose"
+        " last check is the oldest. By default every run checks all stacks.",
     )
     merge_requests: bool = Field(
         False,
-        description="True: keep a merge request on GitLab or GitHub per drifted stack that the code can follow, with"
-        " the change that `doit drift --adopt` makes; needs the variable DEPLOY_ADOPTION_TOKEN.",
+        description="True: keep a merge request on GitLab or GitHub per stack whose drift the code can adopt,"
+        " with the change that `doit drift --adopt` makes; needs the variable DEPLOY_ADOPTION_TOKEN.",
     )
     issues: bool = Field(
         False, description="True: keep an issue per drifted stack on GitLab or GitHub, and close it afterwards."

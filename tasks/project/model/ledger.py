@@ -53,7 +53,8 @@ class Ledger(Model):
     )
     ref: Annotated[str, StringConstraints(pattern=r"^refs/[a-z]+/[A-Za-z0-9{][A-Za-z0-9_./{}-]*$")] = Field(
         DEFAULT_REF,
-        description="For `git`: the full name of the branch; its neighbour `observations` has what drift jobs note.",
+        description="For `git`: the full name of the branch; the branch `observations` beside it holds what drift jobs"
+        " record.",
     )
     remote: Annotated[str, StringConstraints(min_length=1)] = Field(
         "origin",
@@ -66,7 +67,7 @@ class Ledger(Model):
     )
     endpoint: ServerAddress | None = Field(
         None,
-        description="For `store`: the endpoint of S3 or Azure, where it is not the usual one; `${ENV}` is filled in.",
+        description="For `store`: the endpoint of S3 or Azure, if it is not the default one; `${ENV}` is filled in.",
     )
     token: TokenVariable = Field(
         "DEPLOY_LEDGER_TOKEN",

@@ -24,12 +24,12 @@ class Encryption(Model):
     artifact_key: Annotated[str | None, naming("key")] = Field(
         "DEPLOY_ARTIFACT_KEY",
         description="The environment variable that holds the key (32 bytes as one line of base64) that signs what the"
-        " plan and deploy jobs of the protected branch hand over. When it is set, nothing else is believed there.",
+        " plan and deploy jobs of the protected branch hand over. When it is set, nothing unsigned is trusted there.",
     )
     review_key: Annotated[str | None, naming("key")] = Field(
         "DEPLOY_REVIEW_KEY",
         description="The environment variable that holds the key (32 bytes as one line of base64) that signs the record"
-        " of what was reviewed. The job of a merge request has it, so it proves nothing against the author.",
+        " of what was reviewed. Merge request jobs have it, so it is no proof against the author.",
     )
     previous: list[KeyVariable] = Field(
         default_factory=list,

@@ -90,7 +90,7 @@ class Checker(Model):
         default=[1], description="Exit codes for a run with findings. Any other code refuses the plan."
     )
     timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(
-        120, description="Seconds until it is ended and counts as failed."
+        120, description="Seconds until it is stopped and counts as failed."
     )
 
     @field_validator("command")

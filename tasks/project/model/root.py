@@ -68,7 +68,7 @@ class Config(Model):
     policy: Policy = Field(default_factory=Policy, description="Rules that judge plans.")  # type: ignore[arg-type]
     reports: Reports = Field(default_factory=Reports, description="How reports look.")  # type: ignore[arg-type]
     upstream: Upstream | None = Field(None, description="The upstream repository, if this one is an overlay.")
-    hooks: list[Hook] = Field(default_factory=list, description="Commands of yours that run around stages.")
+    hooks: list[Hook] = Field(default_factory=list, description="Your own commands, run before or after stages.")
     ci: Ci = Field(default_factory=Ci, description="The pipeline that `doit ci` writes.")  # type: ignore[arg-type]
     history: History = Field(default_factory=History, description="Records of runs.")  # type: ignore[arg-type]
     publish: Publish = Field(

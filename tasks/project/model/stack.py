@@ -104,7 +104,7 @@ class Stack(Model):
     variables: dict[VariableName, Any] = Field(default_factory=dict, description="Values for the stack's variables.")
     volatile_variables: list[VariableName] = Field(
         default_factory=list,
-        description="More variables of this stack whose values are no inputs, see the key of this name at the top.",
+        description="More variables of this stack whose values are not inputs; see the top-level key of the same name.",
     )
     var_files: list[str | VarFile] = Field(
         default_factory=list,

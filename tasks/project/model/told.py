@@ -127,7 +127,7 @@ class Channel(Model):
     commands: list[Command] = Field(
         default=["deploy", "verify", "drift"],
         min_length=1,
-        description="The commands whose runs it is notified of; by default not the `plan` of a merge request.",
+        description="The commands whose runs are reported to it; by default not the `plan` of a merge request.",
     )
     repeat: Annotated[float, Field(gt=0, le=8760)] | None = Field(
         None, description="Hours after which ongoing failures and drift are sent again; by default never."

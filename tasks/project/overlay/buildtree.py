@@ -10,7 +10,6 @@ valid. The tree can be recreated; files that the engine or a stack put there are
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
 import shutil
@@ -18,11 +17,11 @@ import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from ...base import plain
+from ...base import cachefile, plain
 from ...base.errors import ConfigError, ConfigErrors, RecordError
-from ...base.files import canonical_json, locked, write_atomic
+from ...base.files import locked, write_atomic
 from ...base.layout import DEPLOY_DIR, ENGINE_LOCK_FILE, prepare
 from . import listing
 
@@ -34,9 +33,8 @@ if TYPE_CHECKING:
     from ..config.upstream import Base
 
 OVERLAY, UPSTREAM = "overlay", "upstream"
-_FORMAT = 1
+_FORMAT = 2
 _BLOCK = 1 << 20
-_LARGEST_INDEX = 1 << 30
 _RACY_NS = 2_000_000_000  # a source this recent may change again without a new mtime
 
 
@@ -298,15 +296,9 @@ def _same(one: Path, other: Path) -> bool:
 
 def _read_index(path: Path) -> tuple[int, dict[str, list[Any]]] | None:
     """When the index was written (ns), and its entries; None if it cannot be read."""
-    try:
-        stored = json.loads(plain.read(path, _LARGEST_INDEX))
-        if stored["format"] == _FORMAT:
-            files = {str(name): list(entry) for name, entry in stored["files"].items()}
-            return int(stored["made_at"]), files
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        pass
-    return None
+    stored = cachefile.read(path, _FORMAT)
+    return cast("tuple[int, dict[str, list[Any]]]", (stored["made_at"], stored["files"])) if stored else None
 
 
 def _write_index(path: Path, made_at: int, files: Mapping[str, list[Any]]) -> None:
-    write_atomic(path, canonical_json({"format": _FORMAT, "made_at": made_at, "files": files}), durable=False)
+    cachefile.write(path, _FORMAT, {"made_at": made_at, "files": dict(files)})

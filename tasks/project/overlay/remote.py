@@ -149,7 +149,7 @@ def obtain(remote: Remote, commit: str, timeout: float) -> Path:
                 raise UpstreamError(
                     f"{remote.url} {commit}: what was checked out is not that commit",
                     untouched="nothing was planned or applied",
-                    next_step=f"look who writes into {folder.parent}, then run the same command again",
+                    next_step=f"find out what writes into {folder.parent}, then run the same command again",
                 )
     return folder
 
