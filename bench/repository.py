@@ -94,6 +94,11 @@ def change_module(root: Path, name: str, mark: str) -> None:
     _run(root, ["git", "commit", "--all", f"--message={mark}"])
 
 
+def commit(root: Path, message: str) -> None:
+    """Commit all that is not ignored, even if nothing has changed."""
+    _run(root, ["git", "add", "."], ["git", "commit", "--allow-empty", f"--message={message}"])
+
+
 def touch_stacks(root: Path, mark: str) -> None:
     """Change every stack by a comment."""
     for path in (root / "stacks").glob("*/main.tf"):

@@ -52,7 +52,7 @@ def require(run: Run, stack: Stack, last: Receipt | None) -> Succession:
     if here is None:
         return Succession()
     relations = {there: run.relation_to(there) for there in _deployed_from(run, stack, last)}
-    tagged = _tagged(run) if last is not None and run.recording is None else None
+    tagged = run.once(_tagged) if last is not None and run.recording is None else None
     if tagged is not None and run.relation_to(tagged) is Relation.BEFORE:
         relations[tagged] = Relation.BEFORE
     older = [there for there, relation in relations.items() if relation is Relation.BEFORE]
@@ -72,11 +72,12 @@ def _deployed_from(run: Run, stack: Stack, last: Receipt | None) -> Iterable[str
     unseen = run.recording.besides(stack.name) if run.recording is not None else []
     if last is not None:
         return dict.fromkeys([*last.commits, *unseen])
-    tagged = _tagged(run)
+    tagged = run.once(_tagged)
     return dict.fromkeys([*([tagged] if tagged else []), *unseen])
 
 
 def _tagged(run: Run) -> str | None:
+    """The commit of the last complete deploy's tag; one that moves while this run works is refused elsewhere."""
     tag = deployed.tag_name(run.project)
     return git.tagged(run.layout.root, tag) if tag else None
 

@@ -10,7 +10,6 @@ from contextlib import suppress
 from datetime import datetime
 from heapq import heappop, heappush
 from itertools import count
-from statistics import median
 from typing import TYPE_CHECKING
 
 from doit import control
@@ -127,6 +126,8 @@ def _applies(layout: Layout, stacks: Iterable[str]) -> dict[str, float]:
             last = receipt.read(layout, name)
             if last is not None and last.finished_at and not last.unneeded:
                 known[name] = _between(last.started_at, last.finished_at)
+    from statistics import median  # five modules that a run without many stacks to apply does without
+
     usual = median([seconds for seconds in known.values() if seconds is not None] or [_UNKNOWN])
     return {name: usual if seconds is None else seconds for name, seconds in known.items()}
 

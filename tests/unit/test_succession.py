@@ -36,16 +36,15 @@ def relation(here: str, there: str) -> Relation:
 
 def run(tmp_path: Path, here: str, unseen: list[str], *, allowed: bool = False, tag: str | None = None) -> Run:
     """What `succession` asks of a run at a commit: its ledger has commits that its disk has not, or it has a tag."""
-    return cast(
-        "Run",
-        SimpleNamespace(
+    made = SimpleNamespace(
             revision=SimpleNamespace(commit=here), relation_to=lambda there: relation(here, there),
             request=SimpleNamespace(allowances=[Allowance("older", "web", "an incident")] if allowed else []),
             recording=None if tag else SimpleNamespace(besides=lambda _: unseen), layout=SimpleNamespace(root=tmp_path),
             project=SimpleNamespace(config=SimpleNamespace(deploy=SimpleNamespace(tag=tag)), environment="prod"),
             command=doit,
-        ),
     )  # fmt: skip
+    made.once = lambda make: make(made)
+    return cast("Run", made)
 
 
 def last(commit: str, *besides: str, outcome: Outcome = Outcome.APPLIED) -> Receipt:
