@@ -44,6 +44,8 @@ def _reader(hint: Any) -> _Reader:
     if hint in _SCALARS:
         return _scalar(_SCALARS[hint])
     origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType) and all(kind in _SCALARS for kind in inner):
+        return _scalar(tuple(each for kind in inner for each in _SCALARS[kind]))
     if origin in (Union, UnionType):
         return _one_of([_reader(kind) for kind in inner])
     if origin is list:
