@@ -191,7 +191,7 @@ def test_a_rollout_is_complete_only_when_all_pods_are_new(space: Namespace, chec
     space.ready("new-1")
     rollout(space, replicas=3, updatedReplicas=1, availableReplicas=3, readyReplicas=3)
     for keys in both:
-        found = check(timeout=0.3, **keys)
+        found = check(**keys)
         assert not found.passed
         assert "1 of 2 pods are of the new revision; 1 of 1 pod ready; not counted: 2 of an old revision" in found.text
     space.pod("new-2", new, "ReplicaSet", pod_template_hash="r10")
