@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from . import snapshots
 from .base.errors import DeployError, ExitCode, UnexpectedError
 from .course import LOCKING
-from .forges import gate
-from .run import deployedtag, fanout, pending, removed, selection, stateguard
+from .run import fanout, pending, removed, selection, stateguard
 from .run.result import Status
 from .run.selection import Part
 
@@ -232,6 +231,8 @@ def _move_tag(course: Course, code: ExitCode) -> None:
     """Move the tag of deploys, or take back what it announced."""
     if not course.run.asked.deploying:
         return
+    from .run import deployedtag
+
     if code is ExitCode.OK:
         deployedtag.remember(course.run)
     else:
@@ -291,6 +292,8 @@ def _compare_with_review(course: Course) -> None:
     run = course.run
     if "plan" not in course.selected or run.asked.deploying or run.request.part is Part.JOB or run.stop.requested:
         return
+    from .forges import gate
+
     try:
         gate.judge(course.run, asked=False)
     except DeployError as error:

@@ -12,7 +12,6 @@ from .base.errors import DeployError
 from .base.problem import Kind, Problem
 from .base.text import few
 from .course import STAGES, Course
-from .forges import gate
 from .reports import console
 from .run import doitdb
 from .run import result as results
@@ -96,6 +95,8 @@ class Reporter:
         if set(causes) <= set(barrier):  # in one order for all stacks, which is told once
             causes = barrier
         found = self._not_run[name] = list(dict.fromkeys(causes))
+        from .forges import gate
+
         return few([gate.STAGE if cause == BARRIER else cause for cause in found], _CAUSES)
 
     def skip_uptodate(self, task: Task) -> None:

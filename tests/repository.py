@@ -69,10 +69,12 @@ class Done:
     out: str
 
     def task(self, stage: str, stack: str) -> str:
-        """The line of a task."""
+        """The line of a task; one that failed as another above has that one's cause in it."""
         uncounted = {line: re.sub(r"^(\w+ +)\d+/\d+ ", r"\1", line) for line in self.out.splitlines()}
         found = [line for line, words in uncounted.items() if words.split()[:2] == [stage, stack]]
         assert len(found) == 1, f"{len(found)} lines for {stage} {stack} in:\n{self.out}"
+        if first := re.search(r"\bas (\S+) above\b", found[0]):
+            return found[0][: first.start()] + self.task(stage, first[1]).partition("FAILED")[2].lstrip()
         return found[0]
 
     def line(self, *words: str) -> str:

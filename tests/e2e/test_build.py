@@ -349,7 +349,7 @@ def test_a_plan_made_of_other_outputs_is_refused(app: Repository) -> None:
     app.doit("plan")
     shutil.rmtree(app.path / "app/build")
     done = app.doit("deploy", code=1)
-    assert "planned with other outputs of app" in done.task("plan", "web")
+    assert "planned with different outputs of app than those here" in done.task("plan", "web")
     assert app.engine_calls("apply") == []
 
 
