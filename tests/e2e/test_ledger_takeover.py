@@ -80,7 +80,7 @@ def test_without_a_token_the_forge_is_not_asked_and_that_is_said(died: Remote, f
     forge.pipelines[7] = "failed"
     done = died.clone().doit("deploy", code=1, CI_PIPELINE_ID="8", GITLAB_TOKEN="")
     assert DEAD in done.out
-    assert "the forge is not asked whether pipeline 7 has ended: GITLAB_TOKEN is not set" in done.out
+    assert "the forge cannot be asked whether pipeline 7 has ended: GITLAB_TOKEN is not set" in done.out
     assert [item for item in forge.requests if "/pipelines/" in item.path] == []
 
 
