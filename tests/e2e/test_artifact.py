@@ -175,7 +175,8 @@ def test_a_manipulated_artifact_is_refused_by_name_and_nothing_is_changed(pair: 
     done = pair.doit("deploy", code=1)
     assert message in done.task("plan", "a")
     assert "FAILED" in done.task("plan", "a")
-    assert "`doit plan:a" in done.out
+    first = "b" if "as b above" in done.out else "a"  # both were refused, and the cause is told once
+    assert f"`doit plan:{first}" in done.out
     assert pair.engine_calls("apply") == []
     after = {
         stack: path.read_bytes() for stack in "ab" if (path := pair.path / f".state/{stack}-local.tfstate").exists()
