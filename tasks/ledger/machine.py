@@ -63,11 +63,14 @@ class Batch:
                 commits = tuple(dict.fromkeys((*item.commits, *(before.commits if before is not None else ()))))
                 begun[name] = item.model_copy(update={"doubtful": item.doubtful or doubtful, "commits": commits})
         for change in self.changes:
-            known = begun.get(change.stack or "")
+            name = change.stack or ""
+            known = begun.get(name)
             if change.receipt is None or known is None:
                 continue
-            if known.run == me.run or ends(known, change.receipt, me.holder):
-                del begun[change.stack or ""]
+            # A receipt that is written with the announcement may be of an earlier apply, which this disk alone knew of.
+            is_own = known.run == me.run and name not in (self.begun or ())
+            if is_own or ends(known, change.receipt, me.holder):
+                del begun[name]
         if self.ends:
             begun = {name: item for name, item in begun.items() if item.run != me.run or item.doubtful}
             is_ours = lease is not None and lease.holder == me.holder
