@@ -368,8 +368,10 @@ class Round:
         # where the ledger was forced back the engine is the last to refuse, and equal plans of one second look the same
         ends = [line for line in self._applies() if line[0] == "end"]
         refused = {(line[1], line[3]) for line in ends if line[5] != "0" and self.forced}
-        counted = Counter(line[3] for line in began if (line[1], line[3]) not in refused)
-        if twice := [plan for plan, number in counted.items() if number > 1]:
+        counted = Counter(
+            (line[1] if self.forced else "", line[3]) for line in began if (line[1], line[3]) not in refused
+        )
+        if twice := [plan for (_, plan), number in counted.items() if number > 1]:
             raise HistoryError(f"plans were applied twice: {twice}")
         spans = []
         for _, run, stack, plan, start in began:
