@@ -47,11 +47,11 @@ import os, resource, sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from tasks import start
-from tasks.run import recording
+from tasks.run import ledgerof
 run = start.start()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 began, worked = time.perf_counter(), sum(os.times()[:4])
-found = recording.opened(run)
+found = ledgerof.opened(run)
 found.look()
 records = found.session.all_records()
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
