@@ -64,6 +64,11 @@ def store(layout: Layout, stack: str, outputs: Mapping[str, Output], mask: Maske
     folder.keep(layout, layout.outputs(stack), {"outputs": record})
 
 
+def agree(recorded: Output, found: Output, keys: Collection[Key]) -> bool:
+    """Whether a value that was read is the recorded one, as far as its digest tells; by any of the keys."""
+    return recorded.digest in {found.digest, *(sealed(found.digest.encode(), key) for key in keys)}
+
+
 def _holds_secret(value: Any, mask: Masker) -> bool:
     """Whether a known secret is in a value, or in a key of it."""
     text = jsontext.dumps(value)

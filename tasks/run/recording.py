@@ -191,7 +191,8 @@ class Recording:
             return ["the ledger could not be read, and only it proves what is deployed"]
         if stack in self.unseen and stack not in self._run.applied:
             return ["it was deployed here and elsewhere, by runs that did not know of each other"]
-        return []
+        label = self.deployed_by.get(stack) if self._run.asked.deploying else None
+        return [f"being deployed by {label}"] if label else []
 
     def besides(self, stack: str) -> list[str]:
         """The commits of a stack's deploys that its receipt here does not know of."""

@@ -12,7 +12,7 @@ from . import readstate, workdir
 from .assessment import assess_once
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from ..artifact.inputs import Inputs
     from ..artifact.outputs import Output
@@ -47,7 +47,7 @@ def values(run: Run, stack: Stack) -> Given:
             known = _from_state(run, run.project.stacks[reference.stack])
         output = known.get(reference.output)
         if output is not None and (output.sensitive or not output.known):
-            output = read(run, run.project.stacks[reference.stack]).get(reference.output)
+            output = _of_now(run, run.project.stacks[reference.stack], known).get(reference.output)
             run.mask.add([output.value] if output and output.sensitive else [])
         if output is None:
             missing.append(variable)
@@ -77,6 +77,23 @@ def _from_state(run: Run, stack: Stack) -> dict[str, Output]:
                 outputs.store(run.layout, stack.name, found, run.mask, run.project.keyring.current)
             states.outputs[stack.name] = found
         return states.outputs[stack.name] if stack.name not in run.applied else {}
+
+
+def _of_now(run: Run, stack: Stack, recorded: Mapping[str, Output]) -> dict[str, Output]:
+    """The outputs of a stack, from its state, where what is recorded of them has no values.
+
+    If they are not those that are recorded, the state was changed outside. They are recorded then, so that the inputs
+    of what is planned with them have their digests; a deploy of the stack itself changes these again.
+    """
+    found = read(run, stack)
+    last = assess_once(run, stack).receipt
+    keys = run.project.keyring
+    if last is not None and last.inputs.key is not None and keys.find(last.inputs.key) is None:
+        return found  # their digests are by a key that this job does not have
+    comparable = {name: item for name, item in recorded.items() if item.digest != inputs.NOT_RECORDED}
+    if any(name in found and not outputs.agree(item, found[name], keys.all) for name, item in comparable.items()):
+        outputs.store(run.layout, stack.name, found, run.mask, keys.current)
+    return found
 
 
 def _deployed(run: Run, stack: Stack) -> Collection[str]:

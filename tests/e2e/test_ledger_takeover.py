@@ -76,6 +76,28 @@ def test_anything_but_a_clear_answer_leaves_the_lease_alone(
     assert died.git("show", "refs/heads/doit-tofu/local/ledger:head")
 
 
+def test_a_revert_is_not_deployed_while_what_it_reverts_is_being_applied(died: Remote, forge: Forge) -> None:
+    forge.pipelines[7] = "failed"
+    died.clone().doit("deploy", CI_PIPELINE_ID="8")
+    job = died.clone()
+    before = job.git("rev-parse", "HEAD")
+    job.write(f"stacks/b/main.tf:{resource('2', extra=_slow())}")
+    job.commit()
+    died.push(job)
+    process = died.clone().start("deploy", CI_PIPELINE_ID="10")
+    wait_for(lambda: _is_announced(died), "the announcement")
+    job.git("revert", "--no-edit", "HEAD")
+    died.push(job)
+    forge.pipelines[10] = "running"
+    done = died.clone().doit("deploy", code=1, CI_PIPELINE_ID="11")  # its inputs are those of the last receipt
+    assert job.git("diff", before, "HEAD", "--", "stacks") == ""
+    assert "pipeline 10 of main has been deploying 'local' since" in done.out
+    process.communicate()
+    forge.pipelines[10] = "success"
+    died.clone().doit("deploy", CI_PIPELINE_ID="12")
+    assert "all up to date" in died.clone().doit("status", CI_PIPELINE_ID="13").out
+
+
 def test_without_a_token_the_forge_is_not_asked_and_that_is_said(died: Remote, forge: Forge) -> None:
     forge.pipelines[7] = "failed"
     done = died.clone().doit("deploy", code=1, CI_PIPELINE_ID="8", GITLAB_TOKEN="")

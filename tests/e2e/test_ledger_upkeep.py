@@ -14,7 +14,7 @@ from tasks.ledger.keys import SigningKey
 from tests.e2e.test_ledger import REF, Remote, document, remote
 from tests.e2e.test_ledger_homes import files, project
 from tests.e2e.test_ledger_trust import KEY, Content, Signed, signed
-from tests.repository import DODO, INSTALLED, ROOT, resource
+from tests.repository import DODO, INSTALLED, ROOT, reader, resource
 from tests.servers.fileserver import TOKEN, FileServer
 
 if TYPE_CHECKING:
@@ -436,6 +436,22 @@ def test_without_the_remote_a_deploy_goes_on_and_is_recorded_later(remote: Remot
     assert "all up to date" in remote.clone().doit("status").out
 
 
+def test_what_was_planned_with_an_output_that_nobody_recorded_is_planned_again(remote: Remote) -> None:
+    remote.clone().doit("ledger", "init")
+    remote.clone().doit("deploy")
+    elsewhere = remote.clone()
+    elsewhere.write(f"stacks/a/main.tf:{resource('2')}")
+    elsewhere.commit()
+    elsewhere.git("remote", "remove", "origin")
+    elsewhere.doit("allow=unrecorded", "reason=the forge is gone", "deploy:a", code=1)
+    change(remote, "b", f"{reader('x')}# changed\n").doit("deploy")
+    assert _value(remote, "b") == "['2']"  # the state of `a` has that; the ledger does not know it
+    change(remote, "a", f"{resource()}# changed\n").doit("deploy")
+    assert _value(remote, "a") == "1"
+    assert _value(remote, "b") == "['1']"
+    assert "all up to date" in remote.clone().doit("status").out
+
+
 def test_what_is_not_a_ledger_is_not_rebuilt_over(remote: Remote) -> None:
     remote.clone().doit("ledger", "init")
     main = remote.git("rev-parse", "main")
@@ -454,7 +470,7 @@ def test_status_says_that_it_could_not_read_the_ledger(remote: Remote) -> None:
     assert document(job, "status")["stacks"]
 
 
-def _value(remote: Remote) -> str:
-    """The output of stack `c`, as its state has it."""
-    state = json.loads((remote.base / "states/c-local.tfstate").read_text())
+def _value(remote: Remote, stack: str = "c") -> str:
+    """The output of a stack, as its state has it."""
+    state = json.loads((remote.base / f"states/{stack}-local.tfstate").read_text())
     return str(state["outputs"]["value"]["value"])
