@@ -153,7 +153,7 @@ def _never_deployed(run: Run, stack: Stack, assessment: Assessment, why: str) ->
 def _compared(run: Run, stack: Stack, made: Looked, assessment: Assessment) -> Result:
     """What a plan says of a stack, by class and rule."""
     last, found = assessment.receipt, made.changes
-    accepted = stateguard.require(run, stack, last, made.seen)
+    accepted = stateguard.require(run, stack, last, made.seen, STAGE)
     as_deployed = not assessment.affected or assessment.rekeyed
     found_now = judged(run, stack, found, made.seen, last, as_deployed=as_deployed)
     findings, over = previous.compared(run, stack.name, found_now, made.addresses)

@@ -98,6 +98,7 @@ def _made(root: Path, environment: str | None, standing: Mapping[str, Standing])
     commandline.check_variables()
     _check_environment_variable()
     commandline.check_order()
+    commandline.check_parallel()
     states = {name: found.state for name, found in standing.items()}
     run = Run(_taken_over(load(root, environment, update=_update(), checked=states)), _request())
     run.standing = standing

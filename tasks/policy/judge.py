@@ -89,7 +89,7 @@ def judge(run: Run, stack: Stack, plan: Mapping[str, Json], changes: JsonObject)
     found.sort(key=lambda item: (not item.blocking, SEVERITIES.index(item.severity), item.rule, item.address or ""))
     refusing = [finding for finding in found if finding.blocking]
     if refusing:
-        raise _refusal(stack, found, refusing, changes)
+        raise _refusal(stack, found, refusing, changes, "deploy" if run.asked.deploying else "plan")
     return found
 
 
@@ -127,7 +127,9 @@ def _allowed(run: Run, stack: Stack, finding: Finding) -> tuple[str | None, str]
     return None, expired
 
 
-def _refusal(stack: Stack, found: list[Finding], refusing: list[Finding], changes: JsonObject) -> PolicyRefusedError:
+def _refusal(
+    stack: Stack, found: list[Finding], refusing: list[Finding], changes: JsonObject, stage: str
+) -> PolicyRefusedError:
     first = refusing[0]
     more = f" (and {len(refusing) - 1} more)" if len(refusing) > 1 else ""
     place = f"{first.address}: " if first.address else ""
@@ -137,8 +139,11 @@ def _refusal(stack: Stack, found: list[Finding], refusing: list[Finding], change
         found=PlanDetails(changes=changes, findings=[finding.to_json() for finding in found]),
         log="\n".join(lines), stack=stack.name,
         untouched="nothing in this stack was changed, and its plan was discarded",
-        next_step="change the plan; or, if it is intended, add an entry to `policy.allow`, or run"
-        f" `allow={first.rule}:{stack.name} reason='...'` with the same command",
+        next_step=(
+            "change the plan; or, if it is intended, add an entry to `policy.allow`, or run ",
+            doit(f"allow={first.rule}:{stack.name}", "reason=WHY", stage),
+            f" (`allow={first.rule}`: in every stack)",
+        ),
     )  # fmt: skip
 
 

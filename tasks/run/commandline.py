@@ -285,6 +285,24 @@ def parallel() -> int:
     return given if isinstance(given, int) and given > 0 else default_parallel()
 
 
+def check_parallel() -> None:
+    """Refuse a negative `-n`, with which doit runs nothing and calls that a success.
+
+    Raises:
+        ConfigError: It is negative.
+    """
+    try:
+        options, _ = _parse(sys.argv[1:])
+    except CmdParseError:
+        return
+    given = options.get("num_process")
+    if isinstance(given, int) and given < 0:
+        raise ConfigError(
+            f"`-n {given}`: not a number of tasks", untouched="nothing was run",
+            next_step="write how many may run at once, as in `doit -n 4 plan`, or leave it out",
+        )  # fmt: skip
+
+
 def default_parallel() -> int:
     """How many tasks are under way at once without `-n`; at least two, as engine processes wait for others."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

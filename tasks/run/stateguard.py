@@ -62,8 +62,15 @@ def _why_unused(_: Run) -> dict[str, str | None]:
     return {}
 
 
-def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen) -> dict[str, Any] | None:
+def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen, stage: str = "plan") -> dict[str, Any] | None:
     """Refuse a state that is not the one that the last apply left, before it is used.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        last: Its last apply.
+        seen: Its state.
+        stage: The stage that looks at it, and looks again when the state is accepted.
 
     Returns:
         What was accepted, for the records; None if there was nothing to accept.
@@ -100,7 +107,7 @@ def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen) -> dict[st
             *steps(offered),
             ", then run the same command again; ",
             "or accept exactly this one, with a reason that is recorded: ",
-            doit(f"accept={place}", "reason=WHY", f"plan:{stack.name}"),
+            doit(f"accept={place}", "reason=WHY", f"{stage}:{stack.name}"),
         ),
     )
 

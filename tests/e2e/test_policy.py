@@ -148,9 +148,12 @@ def test_an_override_that_expired_is_none(deployed: Repository) -> None:
 def test_an_override_of_the_command_line_needs_a_reason_and_holds_for_that_command_alone(deployed: Repository) -> None:
     out = deployed.doit("allow=protect:a", "plan", code=1).out
     assert "`allow=protect:a` needs a reason" in out
-    deployed.doit("allow=protect:b", "reason=why", "plan", code=1)
+    out = deployed.doit("allow=protect:b", "reason=why", "plan", code=1).out
+    assert "or run `doit allow=protect:a reason=WHY plan` (`allow=protect`: in every stack)" in out
     deployed.doit("allow=protect:a", "reason=ticket 12", "plan")
-    assert "refused by policy" in deployed.doit("deploy", code=1).out  # it was not planned under today's policy
+    out = deployed.doit("deploy", code=1).out
+    assert "`doit allow=protect:a reason=WHY deploy`" in out
+    assert "refused by policy" in out  # it was not planned under today's policy
     deployed.doit("allow=protect:a", "reason=ticket 12", "deploy")
     assert deployed.json("receipts/a.json")["allowed"] == ["protect terraform_data.it: ticket 12 (allow=protect:a)"]
 

@@ -114,6 +114,14 @@ def test_a_command_for_all_stacks_at_once_has_no_parts(one: Repository) -> None:
     assert "there is no task 'graph:a': `graph` is for all stacks at once" in program(one, "graph:a").out
 
 
+@pytest.mark.parametrize("command", ["deploy", "status", "validate"])
+def test_a_negative_number_of_tasks_is_refused_and_no_success(one: Repository, command: str) -> None:
+    done = program(one, "-n", "-3", command)
+    assert done.code == 1
+    assert "`-n -3`: not a number of tasks" in done.out
+    assert one.engine_calls() == []
+
+
 def test_a_stack_alone_is_told_how_to_be_written(one: Repository) -> None:
     stack = next(folder.name for folder in (one.path / "stacks").iterdir())
     assert f"write `plan:{stack}`" in program(one, "plan", stack).out
