@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from doit import doit_cmd
 
 from tasks import program
+from tasks.base.errors import ConfigError
+from tasks.run import commandline
 
 COMMANDS = ["setup", "build", "validate", "plan", "deploy", "verify", "drift", "status", "graph"]
 STACKS = ["network", "web-app"]
@@ -90,3 +93,16 @@ def test_a_wrong_value_of_an_option_is_said_in_plain_words(words: list[str], tol
     assert program._of_option(words, told) == (
         f"{said}\n  untouched: nothing was run\n  next: `{shows}` shows the options"
     )
+
+
+@pytest.mark.parametrize("value", ["nah", "No", "false", "0"])
+def test_a_value_that_would_not_forbid_mocks_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setattr(doit_cmd, "_CMDLINE_VARS", {"mocks": value})
+    with pytest.raises(ConfigError, match=f"`mocks={value}` is not valid: it is `no`, or `yes`, the default"):
+        commandline.check_variables()
+
+
+@pytest.mark.parametrize("value", ["no", "yes"])
+def test_mocks_are_forbidden_or_not(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setattr(doit_cmd, "_CMDLINE_VARS", {"mocks": value})
+    commandline.check_variables()
