@@ -39,6 +39,7 @@ _CLOSE = 0.75  # "destroy" is not "deploy"
 _UNKNOWN_OPTION = re.compile(r"option (\S+) not recognized")  # as getopt says it
 _NO_NUMBER = re.compile(r"Error parsing parameter '(\w+)' <class 'int'>\.\n.*: (\S.*)\n?")  # as doit says it
 _NO_CHOICE = re.compile(r"Error parsing parameter '(\w+)'\. Provided '(.*)' but available choices are: (.+)\.")
+_NO_TASK = "'{}' is not a task."  # as `list`, `forget` and `clean` say it
 _ENVIRONMENT = ("-e", "--env", "--environment")
 _OF_DOIT = {"num_process": "-n", "verbosity": "-v", "failure_verbosity": "--failure-verbosity"}
 _OF_OURS = {"form": "-f", "purpose": "-p", "forge": "-f", "most": "--most"}
@@ -77,10 +78,11 @@ class _Command:
         try:
             return super().execute(options, words)  # type: ignore[misc] # as above
         except InvalidCommand as error:
-            if error.not_found is None:
+            word = error.not_found or next((word for word in words if str(error) == _NO_TASK.format(word)), None)
+            if word is None:
                 raise
             names = [task.name for task in self.task_list]
-            raise _refusal(_of_name(error.not_found, names, _before(error.not_found, words))) from None
+            raise _refusal(_of_name(word, names, _before(word, words))) from None
 
 
 class Run(_Command, cmd_run.Run):  # type: ignore[misc] # doit has no types
@@ -102,6 +104,12 @@ class List(_Showing, cmd_list.List):  # type: ignore[misc]
 
 class Info(_Showing, cmd_info.Info):  # type: ignore[misc]
     """`doit info`."""
+
+    def _execute(self, pos_args: list[str], hide_status: bool = False) -> Any:
+        """Describe a task; doit's own ends with a `KeyError` if there is none of that name."""
+        if len(pos_args) == 1 and all(task.name != pos_args[0] for task in self.task_list):
+            raise InvalidCommand(not_found=pos_args[0])
+        return super()._execute(pos_args, hide_status)
 
 
 class Clean(_Showing, cmd_clean.Clean):  # type: ignore[misc]

@@ -110,6 +110,14 @@ def test_nothing_is_guessed_for_a_name_that_is_only_a_little_like_another(one: R
     assert "(known: " in done.out
 
 
+@pytest.mark.parametrize("command", ["info", "list", "forget", "clean"])
+def test_a_command_about_tasks_names_the_nearest_one(one: Repository, command: str) -> None:
+    done = program(one, command, "paln:a")
+    assert done.code == 3
+    assert "there is no task 'paln:a' (did you mean 'plan:a'?)" in done.out
+    assert "Traceback" not in done.out
+
+
 def test_a_command_for_all_stacks_at_once_has_no_parts(one: Repository) -> None:
     assert "there is no task 'graph:a': `graph` is for all stacks at once" in program(one, "graph:a").out
 
