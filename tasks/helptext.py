@@ -9,7 +9,9 @@ from .run.commandline import ADOPT, AUTO_REPAIR, COMMANDS, DOCUMENTED, JSON, REP
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_OF_STACKS = ("validate", "plan", "deploy", "verify", "drift")
+OF_STACKS = ("validate", "plan", "deploy", "verify", "drift")
+"""The commands that have a task for each stack."""
+
 _WORDS = {"build": "[:BUILD] ...", "log": " [STACK ...]", "ledger": " COMMAND [ARGUMENT ...]"}
 _OPTIONS = {
     "drift": {f"{ADOPT} STACK": "change the stack's code to match what was done outside"},
@@ -61,7 +63,7 @@ def usage(versions: str) -> str:
 
 def about(command: str) -> str:
     """How a command is written, and the values and options that it takes."""
-    words = "[:STACK] ..." if command in _OF_STACKS else _WORDS.get(command, "")
+    words = "[:STACK] ..." if command in OF_STACKS else _WORDS.get(command, "")
     taken = [name for name in VARIABLES if command in TAKEN_BY.get(name, COMMANDS)]
     values = {f"{name}=...": VARIABLES[name] for name in taken}
     found = _options(command)

@@ -104,6 +104,8 @@ def _made(root: Path, environment: str | None, standing: Mapping[str, Standing])
     run.standing = standing
     ownenvironment.hide(_declared_secrets(run.project))
     stateguard.check_names(run.request.accepted, run.project.stacks)
+    if run.request.allowances:
+        _check_allowances(run)
     if run.request.adopt is not None:
         from .plans import adoption
 
@@ -258,6 +260,20 @@ def _request() -> Request:
         shard=turns.shard(get_var("shard")), adopt=commandline.adopting(),
         repair=commandline.repairing(),
     )  # fmt: skip
+
+
+def _check_allowances(run: Run) -> None:
+    """Refuse an `allow=` of a rule or a stack that does not exist; its modules are only needed if there is one.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    from . import releasing
+    from .policy.judge import check_names
+    from .run import recording, succession
+
+    others = [recording.RULE, releasing.RULE, succession.RULE]
+    check_names(run.request.allowances, run.project.config.policy, others, run.project.stacks)
 
 
 def _taken_over(project: Project) -> Project:

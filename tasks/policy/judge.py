@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..base.errors import ConfigError
+from ..base.errors import ConfigError, nearest
 from ..base.files import canonical_json, sha256_bytes
 from ..base.jsonvalue import records
 from ..base.problem import doit
@@ -18,10 +18,11 @@ from .finding import SEVERITIES, Finding, at_least
 from .redacted import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import date
 
     from ..base.jsonvalue import Json, JsonObject
+    from ..project.model import Policy
     from ..project.stack import Stack
     from ..run.run import Run
 
@@ -58,6 +59,55 @@ def allowances(allow: str | None, reason: str | None) -> tuple[Allowance, ...]:
             )
         found.append(Allowance(rule, stack or "*", reason.strip()))
     return tuple(found)
+
+
+def check_names(
+    allowed: Collection[Allowance], policy: Policy, others: Collection[str], stacks: Collection[str]
+) -> None:
+    """Refuse an override that can allow nothing: `allow=protct` would end in the refusal that it should prevent.
+
+    Args:
+        allowed: The overrides.
+        policy: The rules that judge plans.
+        others: The rules that are not about plans, such as `older`.
+        stacks: The names of all stacks.
+
+    Raises:
+        ConfigError: There is no such rule, or no such stack.
+    """
+    for rule, stack, _ in allowed:
+        if not _is_known(rule, policy, others):
+            hint = nearest(rule, [*others, *_candidates(rule, policy)])
+            message = f"`allow={rule}`: there is no rule '{rule}'{hint}"
+        elif stack != "*" and not any(matches(name, stack) for name in stacks):
+            message = f"`allow={rule}:{stack}`: unknown stack '{stack}'{nearest(stack, stacks)}"
+        else:
+            continue
+        raise ConfigError(
+            message, untouched="nothing was planned or applied",
+            next_step="write `allow=RULE` or `allow=RULE:STACK`, with the rule of the refusal",
+        )  # fmt: skip
+
+
+def _is_known(rule: str, policy: Policy, others: Collection[str]) -> bool:
+    """Whether a rule may find something. What a checker's own rules are called is only known once it has run."""
+    if rule in others or any(matches(name, rule) for name in _guards(policy)):
+        return True
+    if set(rule) & set("*?"):
+        return bool(policy.checkers)
+    return rule.partition("/")[0] in {item.name for item in policy.checkers} and "/" in rule
+
+
+def _candidates(rule: str, policy: Policy) -> Iterator[str]:
+    """The rules that may be meant by one that does not exist."""
+    yield from _guards(policy)
+    for item in policy.checkers:
+        yield f"{item.name}/{rule.partition('/')[2] or '*'}"
+
+
+def _guards(policy: Policy) -> list[str]:
+    """The rules of the built-in guards."""
+    return [*({item.rule for item in policy.protect} or {guards.PROTECT}), guards.MAX_DESTROY, guards.REQUIRED_TAGS]
 
 
 def judge(run: Run, stack: Stack, plan: Mapping[str, Json], changes: JsonObject) -> list[Finding]:

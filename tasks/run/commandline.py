@@ -68,6 +68,9 @@ TAKEN_BY = {
 }
 """The commands for which a variable has a meaning, for their help; one that is not named has it for all."""
 
+_YES_OR_NO = frozenset({"mocks"})
+"""The variables that are either `yes`, the default, or `no`."""
+
 ADOPT = "--adopt"
 REPAIR = "--repair"
 AUTO_REPAIR = "--auto-repair"
@@ -100,7 +103,7 @@ def check_variables() -> None:
     """Refuse an unknown variable: `doit evn=prod deploy` must not deploy the default environment.
 
     Raises:
-        ConfigError: A variable is unknown, has no value, or has two.
+        ConfigError: A variable is unknown, has no value, a wrong one, or two.
     """
     _check_values()
     given: dict[str, str] = doit_cmd._CMDLINE_VARS or {}  # noqa: SLF001 - doit has no way to list them
@@ -117,6 +120,12 @@ def check_variables() -> None:
                 f"`{name}=` on the command line has no value",
                 untouched="nothing was planned or applied",
                 next_step=f"write `{name}=VALUE`, or omit it",
+            )
+        if name in _YES_OR_NO and value not in ("no", "yes"):
+            raise ConfigError(
+                f"`{name}={value}` is not valid: it is `no`, or `yes`, the default",
+                untouched="nothing was planned or applied",
+                next_step=f"write `{name}=no`, or omit it",
             )
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    "word", ["evn=prod", "ENV=prod", "env=", "bas=main", "base=", "mock=no", "environment=prod", "allow="]
+    "word",
+    ["evn=prod", "ENV=prod", "env=", "bas=main", "base=", "mock=no", "mocks=nah", "environment=prod", "allow="],
 )
 def test_a_word_that_means_nothing_ends_the_run_before_anything_is_deployed(pair: Repository, word: str) -> None:
     pair.write("config/environments/prod.yaml:{}\n")

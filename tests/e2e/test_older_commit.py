@@ -76,7 +76,8 @@ def test_the_way_back_is_a_revert_or_an_allowance_that_the_receipt_keeps(shared:
     assert kept.startswith(f"older {new[:8]} after ")
     assert kept.endswith(": the incident")
     repository.git("checkout", "-q", old)
-    repository.doit("allow=older:b", "reason=another stack", "deploy", code=1)
+    repository.write(f"stacks/b/main.tf:{resource()}")
+    assert "is older" in repository.doit("allow=older:b", "reason=another stack", "deploy", code=1).out
     repository.doit("allow=older", "deploy", code=1)  # without a reason
 
 

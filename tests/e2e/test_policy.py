@@ -148,6 +148,10 @@ def test_an_override_that_expired_is_none(deployed: Repository) -> None:
 def test_an_override_of_the_command_line_needs_a_reason_and_holds_for_that_command_alone(deployed: Repository) -> None:
     out = deployed.doit("allow=protect:a", "plan", code=1).out
     assert "`allow=protect:a` needs a reason" in out
+    for words, said in {"protct:a": "did you mean 'protect'", "protect:aa": "did you mean 'a'"}.items():
+        assert said in deployed.doit(f"allow={words}", "reason=why", "plan", code=1).out
+    deployed.write(f"stacks/b/main.tf:{replaced_by('1')}")
+    deployed.commit()
     out = deployed.doit("allow=protect:b", "reason=why", "plan", code=1).out
     assert "or run `doit allow=protect:a reason=WHY plan` (`allow=protect`: in every stack)" in out
     deployed.doit("allow=protect:a", "reason=ticket 12", "plan")

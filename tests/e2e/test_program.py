@@ -51,6 +51,8 @@ def test_help_speaks_of_stacks_in_any_place_and_names_every_command(one: Reposit
         (["plan", "--env", "prod"], "`doit env=prod plan`"),
         (["--colour", "plan"], "--colour"),
         (["-n"], "-n"),
+        (["-n", "x", "plan"], "`-n` takes a whole number, not 'x'"),
+        (["--json", "status"], "next: write --json after `status`"),
     ],
 )
 def test_an_option_that_is_none_is_explained_in_three_lines(one: Repository, arguments: list[str], said: str) -> None:
@@ -89,6 +91,7 @@ def test_a_name_that_is_nearly_right_names_the_right_one(one: Repository, word: 
         (["deploy", "--repiar", "a"], "`deploy` has no option --repiar (did you mean '--repair'?)"),
         (["status", "--jsno"], "`status` has no option --jsno (did you mean '--json'?)"),
         (["plan:a", "--quiet"], "`plan` has no option --quiet\n"),
+        (["graph", "-f", "dott"], "`-f` takes no 'dott' (did you mean 'dot'?)"),
     ],
 )
 def test_an_option_that_is_nearly_right_names_the_right_one(one: Repository, arguments: list[str], said: str) -> None:
@@ -107,6 +110,14 @@ def test_nothing_is_guessed_for_a_name_that_is_only_a_little_like_another(one: R
     assert "(known: " in done.out
 
 
+@pytest.mark.parametrize("command", ["info", "list", "forget", "clean"])
+def test_a_command_about_tasks_names_the_nearest_one(one: Repository, command: str) -> None:
+    done = program(one, command, "paln:a")
+    assert done.code == 3
+    assert "there is no task 'paln:a' (did you mean 'plan:a'?)" in done.out
+    assert "Traceback" not in done.out
+
+
 def test_a_command_for_all_stacks_at_once_has_no_parts(one: Repository) -> None:
     assert "there is no task 'graph:a': `graph` is for all stacks at once" in program(one, "graph:a").out
 
@@ -122,6 +133,10 @@ def test_a_negative_number_of_tasks_is_refused_and_no_success(one: Repository, c
 def test_a_stack_alone_is_told_how_to_be_written(one: Repository) -> None:
     stack = next(folder.name for folder in (one.path / "stacks").iterdir())
     assert f"write `plan:{stack}`" in program(one, "plan", stack).out
+    assert f"write `deploy:{stack}`" in program(one, "deploy", stack).out
+    assert "and `status` takes none" in program(one, "status", stack).out
+    assert "no stack has checks" in program(one, "verify:a").out
+    assert "there are no builds" in program(one, "build:a").out
 
 
 @pytest.mark.parametrize("words", [[""], ["plan", ""], ["", "plan"]])

@@ -14,7 +14,7 @@ from tasks.base.errors import ConfigError, PolicyError
 from tasks.base.masking import MASK, Masker
 from tasks.policy import guards, output
 from tasks.policy.finding import SEVERITIES, at_least, severity
-from tasks.policy.judge import allowances
+from tasks.policy.judge import allowances, check_names
 from tasks.policy.redacted import redacted
 from tasks.project import model
 
@@ -216,6 +216,46 @@ def test_an_override_of_the_command_line_names_rules_and_stacks() -> None:
 def test_an_override_without_a_rule_or_a_reason_is_an_error(allow: str, reason: str | None) -> None:
     with pytest.raises(ConfigError):
         allowances(allow, reason)
+
+
+OTHERS = ["older", "running", "unrecorded"]
+POLICY = model.Policy(
+    protect=[{"type": "aws_db"}, {"type": "aws_s3", "rule": "keep-data"}],  # type: ignore[list-item]
+    checkers=[{"name": "own", "command": ["own", "{plan}"]}],  # type: ignore[list-item]
+)
+
+
+@pytest.mark.parametrize(
+    "allow",
+    ["protect", "keep-data:network", "max-destroy", "required-tags", "own/R1", "own/failed:net*", "older:network",
+     "unrecorded", "running", "prot*", "*R1"],
+)  # fmt: skip
+def test_an_override_of_what_there_is_is_taken(allow: str) -> None:
+    check_names(allowances(allow, "why"), POLICY, OTHERS, ["network"])
+
+
+@pytest.mark.parametrize(
+    ("allow", "said"),
+    [
+        ("protct", "`allow=protct`: there is no rule 'protct' (did you mean 'protect'?)"),
+        ("protect,keep-dat:network", "`allow=keep-dat`: there is no rule 'keep-dat' (did you mean 'keep-data'?)"),
+        ("oldr", "`allow=oldr`: there is no rule 'oldr' (did you mean 'older'?)"),
+        ("own", "`allow=own`: there is no rule 'own' (did you mean 'own/*'?)"),
+        ("onw/R1", "`allow=onw/R1`: there is no rule 'onw/R1' (did you mean 'own/R1'?)"),
+        ("protect:netwrok", "`allow=protect:netwrok`: unknown stack 'netwrok' (did you mean 'network'?)"),
+        ("older:zz*", "`allow=older:zz*`: unknown stack 'zz*' (known: network)"),
+    ],
+)
+def test_an_override_of_a_rule_or_stack_that_does_not_exist_is_refused(allow: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_names(allowances(allow, "why"), POLICY, OTHERS, ["network"])
+    assert caught.value.message == said
+
+
+def test_without_checkers_a_pattern_has_to_match_a_rule() -> None:
+    with pytest.raises(ConfigError, match="there is no rule 'own/\\*'"):
+        check_names(allowances("own/*", "why"), model.Policy(), OTHERS, [])  # type: ignore[call-arg]
+    check_names(allowances("protect", "why"), model.Policy(), OTHERS, [])  # type: ignore[call-arg]
 
 
 # --- what checkers get -----------------------------------------------------------------------------------------------
