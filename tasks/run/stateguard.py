@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..project.stack import Stack
     from .run import Run
 
-_ACCEPTED = re.compile(r"(?P<stack>[^:,]+):(?:missing|(?P<lineage>(?!(?i:missing):)[^:,]+):(?P<serial>[0-9]+))")
+_ACCEPTED = re.compile(r"(?P<stack>[^:,]+):(?:missing|(?P<lineage>(?!(?i:missing):)[^:,]+):(?P<serial>[0-9]{1,18}))")
 _MOVE = "put the backend settings back, or copy the state to its new place (docs/recover.md)"
 _FORM = "`accept=STACK:LINEAGE:SERIAL` or `accept=STACK:missing`, several with commas, and `reason='...'`"
 
