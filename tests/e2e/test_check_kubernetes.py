@@ -41,6 +41,7 @@ def check(space: Namespace, site: Site) -> Callable[..., Outcome]:
 
     def wait(selector: str | None = "app=web", **more: Any) -> Outcome:
         keys = {"timeout": 0, "interval": 0.05, "backoff": 1, "kubeconfig": str(space.cluster.kubeconfig), **more}
+        keys = {"look_timeout": PATIENT, **keys}  # a busy machine's API may need longer than a user would wait
         keys = {"selector": None if "workload" in keys else selector, **keys}
         return site.wait(KubernetesPodsCheck(kind="kubernetes_pods", namespace=space.name, **keys))
 
