@@ -112,7 +112,8 @@ def test_a_statement_that_was_removed_is_not_one_that_was_added_elsewhere() -> N
 
 def test_a_statement_that_changed_where_it_stands_is_one_change_although_one_was_added_before_it() -> None:
     assert shown(policy("a", "b", "c"), policy("new", "a", "other", "c")) == [
-        '- p as JSON: Statement[2].Action = "b"', '+ p as JSON: Statement[2].Action = "other"',
+        "! p as JSON: Statement[1] is now p as JSON: Statement[2]",
+        '- p as JSON: Statement[1].Action = "b"', '+ p as JSON: Statement[2].Action = "other"',
         '+ p as JSON: Statement[0].Action = "new"', '+ p as JSON: Statement[0].Effect = "Allow"',
         '+ p as JSON: Statement[0].Resource = "*"', "  p as JSON: Statement: 2 more elements unchanged",
     ]  # fmt: skip
@@ -120,8 +121,9 @@ def test_a_statement_that_changed_where_it_stands_is_one_change_although_one_was
 
 def test_a_named_statement_is_the_same_one_wherever_it_stands() -> None:
     assert shown(policy("x", One="a", Two="b"), policy("x", Two="c", One="a")) == [
+        "! p as JSON: Statement[0] is now p as JSON: Statement[1]",
         "! p as JSON: Statement[1] is now p as JSON: Statement[0]",
-        '- p as JSON: Statement[0].Action = "b"', '+ p as JSON: Statement[0].Action = "c"',
+        '- p as JSON: Statement[1].Action = "b"', '+ p as JSON: Statement[0].Action = "c"',
         "  p as JSON: Statement: 2 more elements unchanged",
     ]  # fmt: skip
     assert shown(policy(One="a"), policy(Two="a"))[0] == '- p as JSON: Statement[0].Action = "a"'
