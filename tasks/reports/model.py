@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,10 +13,11 @@ from ..base.text import plural
 from ..drifts import words
 from ..policy.finding import SEVERITIES
 from ..run.result import Status
-from . import causes, remarks, stackreport, tally
+from . import causes, remarks, stackreport, tally, together
+from .shared import SharedChange, SharedFinding, SharedProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from ..base.jsonvalue import JsonObject
     from ..base.masking import Masker
@@ -46,28 +47,6 @@ class Links:
 
 
 @dataclass(frozen=True)
-class SharedProblem:
-    """A problem, and the stacks that have it, in the order of the report; of the first one it is shown in full."""
-
-    stacks: list[StackReport]
-
-    @property
-    def first(self) -> StackReport:
-        """The stack whose problem is shown."""
-        return self.stacks[0]
-
-    @property
-    def status(self) -> Status:
-        """How all of them ended."""
-        return self.first.status
-
-    @property
-    def others(self) -> list[str]:
-        """The names of the other stacks."""
-        return [stack.name for stack in self.stacks[1:]]
-
-
-@dataclass(frozen=True)
 class Report:
     """A stage's results for one environment, ready to be shown: no secret is in it, and nothing was cut.
 
@@ -80,6 +59,7 @@ class Report:
         named: The environment as commands have to name it; None for the default one.
         moment: When the run began, for people.
         links: Where more can be seen.
+        known: The names of all stacks of the project, also of those that the report is not about.
     """
 
     stage: str
@@ -90,6 +70,7 @@ class Report:
     named: str | None = None
     moment: str = ""
     links: Links = field(default_factory=Links)
+    known: Collection[str] = ()
 
     @classmethod
     def collect(
@@ -104,6 +85,7 @@ class Report:
         named: str | None = None,
         moment: str = "",
         links: Links | None = None,
+        known: Collection[str] = (),
     ) -> Report:
         """The report of a stage.
 
@@ -117,12 +99,13 @@ class Report:
             named: The environment as commands have to name it.
             moment: When the run began.
             links: Where more can be seen.
+            known: The names of all stacks of the project.
         """
         found = [result if mask is None else result.masked(mask) for result in results]
         is_deploy = stage == "deploy"
         stacks = stackreport.of_deploy(found) if is_deploy else [stackreport.of_result(one, named) for one in found]
         said = [*notes, *remarks.of(found)]
-        return cls(stage, environment, commit, stacks, said, named, moment, links or Links())
+        return cls(stage, environment, commit, stacks, said, named, moment, links or Links(), known)
 
     def command(self, *arguments: str) -> str:
         """The command `doit ARGUMENTS` in this environment."""
@@ -161,7 +144,7 @@ class Report:
         groups = causes.Groups[SharedProblem]()
 
         def first() -> SharedProblem:
-            found.append(SharedProblem([]))
+            found.append(SharedProblem([], self.known))
             return found[-1]
 
         for stack in self.shown:
@@ -212,6 +195,25 @@ class Report:
         """Every finding with its stack, the worst first."""
         found = [(stack.name, finding) for stack in self.stacks for finding in stack.findings]
         return sorted(found, key=lambda item: (not item[1].blocking, SEVERITIES.index(item[1].severity)))
+
+    @cached_property
+    def judged(self) -> list[SharedFinding]:
+        """Every finding, each rule's once for all stacks of which it says the same, the worst first."""
+        found: dict[tuple[Finding, str], SharedFinding] = {}
+        for name, finding in self.findings:
+            told = replace(finding, address=None)
+            key = (replace(told, message=""), causes.unnamed(name, finding.message))
+            found.setdefault(key, SharedFinding(told)).places.append((name, finding.address or ""))
+        return list(found.values())
+
+    @cached_property
+    def lost(self) -> list[SharedChange]:
+        """Every change that destroys something, each once for all stacks in which it is the same."""
+        found: dict[tuple[object, ...], SharedChange] = {}
+        for name, change in self.destructive:
+            key = (change.address, change.kind, change.why, change.moved_from, *change.forces)
+            found.setdefault(key, SharedChange(change)).stacks.append(name)
+        return list(found.values())
 
     @property
     def counts(self) -> Counts:
@@ -296,6 +298,12 @@ class Report:
         return total
 
     @property
+    def ways(self) -> list[together.Way]:
+        """What can be done about the drift of all stacks together; empty where only one has drifted."""
+        offered = [stack.offered for stack in self.stacks if stack.offered]
+        return together.ways(offered, self.known) if offered[1:] else []
+
+    @property
     def resolved(self) -> list[tuple[str, str]]:
         """The drift that is over since the previous check, with its stack."""
         return [(stack.name, text) for stack in self.stacks for text in stack.resolved]
@@ -303,7 +311,13 @@ class Report:
     def to_json(self) -> JsonObject:
         """The report as a JSON value."""
         stacks = [stack.to_json() for stack in self.stacks]
-        return {"format": 2, "verdict": self.verdict, "outcome": self.outcome, **asdict(self), "stacks": stacks}
+        return {
+            "format": 2,
+            "verdict": self.verdict,
+            "outcome": self.outcome,
+            **asdict(replace(self, known=())),
+            "stacks": stacks,
+        }
 
 
 def _sum(counts: Iterable[Counts]) -> Counts:

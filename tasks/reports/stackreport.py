@@ -86,7 +86,7 @@ class StackReport:
 
     Of a check for drift, `deployed` is the deploy that it compares with, `ignored` what rules ignore,
     `resolved` what is over since the previous check, and `news` counts what is new. `ways` are the commands for what
-    has drifted, by what they do.
+    has drifted, by what they do, and `offered` the same as values.
     """
 
     name: str
@@ -106,6 +106,7 @@ class StackReport:
     resolved: list[str] = field(default_factory=list)
     news: dict[str, int] = field(default_factory=dict)
     ways: dict[str, str] = field(default_factory=dict)
+    offered: list[tuple[str, Command]] = field(default_factory=list)
     problem: Problem | None = None
     seconds: float = 0.0
     stage: str = ""
@@ -186,6 +187,7 @@ def of_result(result: Result, named: str | None = None) -> StackReport:
         resolved=[visible(f"{item.address or 'something'}, first seen {item.since}") for item in drift.resolved],
         news=drift.news,
         ways={name: str(command) for name, command in drift_ways(result, named)},
+        offered=drift_ways(result, named),
         problem=result.problem.mapped(visible) if result.problem else None,
         seconds=result.seconds,
         stage=result.stage,
