@@ -39,6 +39,7 @@ class Why(StrEnum):
     OLD_RECEIPT = "old receipt"
     CUT_OFF = "cut off"
     FAILED = "failed"
+    STOPPED = "stopped"
     UNORDERED = "unordered"
     STATE_KEY = "state key"
     UPSTREAM = "upstream"
@@ -101,6 +102,7 @@ def text(reason: Reason) -> str:
         " plan` shows the changes, `doit deploy` writes a new receipt",
         Why.CUT_OFF: f"its last apply was cut off (started {reason.note})",
         Why.FAILED: f"its last apply failed ({reason.note})",
+        Why.STOPPED: f"its last apply was stopped ({reason.note})",
         Why.UNORDERED: (f"{reason.note} was deployed, too, and " if reason.note else "") + _UNORDERED,
         Why.CHANGED_BACK: f"it differed at {reason.note}, after {reason.since}, and may have been deployed then",
         Why.BEGUN: f"a deploy of {reason.note}, after {reason.since}, was about to apply it and has not ended",

@@ -45,7 +45,7 @@ BODY = """\
 {% endfor %}
 {% if told | length > 10 %}and {{ told | length - 10 }} more
 {% endif %}
-{% for way in ways if event == 'drift' %}
+{% for way in ways | default([]) if event == 'drift' %}
 {% if loop.first %}all of them:
 {% endif %}
   {{ way.name }}: {% for command in way.commands %}`{{ command }}`{{ ", " if not loop.last }}{% endfor %}\

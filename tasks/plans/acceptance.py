@@ -200,7 +200,7 @@ def _planned_late(assessment: Assessment) -> str:
     if last is None:
         return "planned after its upstream"
     if last.outcome is not Outcome.APPLIED:
-        return "planned again after its failed apply"
+        return f"planned again after its {'stopped' if last.stopped else 'failed'} apply"
     if last.besides:
         return "planned again, as which of its deploys came last is not known"
     return "planned: an upstream's output changed"

@@ -31,6 +31,7 @@ class Outcome(StrEnum):
 
     FAILED = "failed"
     REFUSED = "refused"
+    STOPPED = "stopped"
     DRIFTED = "drifted"
     DESTRUCTIVE = "destructive"
     CHANGES = "changes"
@@ -60,6 +61,7 @@ class Report:
         moment: When the run began, for people.
         links: Where more can be seen.
         known: The names of all stacks of the project, also of those that the report is not about.
+        interrupted: Whether the run was asked to stop.
     """
 
     stage: str
@@ -71,6 +73,7 @@ class Report:
     moment: str = ""
     links: Links = field(default_factory=Links)
     known: Collection[str] = ()
+    interrupted: bool = False
 
     @classmethod
     def collect(
@@ -86,6 +89,7 @@ class Report:
         moment: str = "",
         links: Links | None = None,
         known: Collection[str] = (),
+        interrupted: bool = False,
     ) -> Report:
         """The report of a stage.
 
@@ -100,12 +104,13 @@ class Report:
             moment: When the run began.
             links: Where more can be seen.
             known: The names of all stacks of the project.
+            interrupted: Whether the run was asked to stop.
         """
         found = [result if mask is None else result.masked(mask) for result in results]
         is_deploy = stage == "deploy"
         stacks = stackreport.of_deploy(found) if is_deploy else [stackreport.of_result(one, named) for one in found]
         said = [*notes, *remarks.of(found)]
-        return cls(stage, environment, commit, stacks, said, named, moment, links or Links(), known)
+        return cls(stage, environment, commit, stacks, said, named, moment, links or Links(), known, interrupted)
 
     def command(self, *arguments: str) -> str:
         """The command `doit ARGUMENTS` in this environment."""
@@ -152,6 +157,23 @@ class Report:
                 stage = f"{stack.status} {stack.stage}"
                 groups.of(stage, stack.name, stack.problem, stack.summary, first).stacks.append(stack)
         return found
+
+    @cached_property
+    def rows(self) -> list[SharedProblem]:
+        """The rows of a table: of stacks that failed or were not run for one reason, one row with the others folded."""
+        firsts = {name: found.first.name for found in self.problems for name in self._likened_to(found)}
+        reasons: dict[str, str] = {}
+        found: dict[str, SharedProblem] = {}
+        for stack in self.shown:
+            first = firsts.get(stack.name, stack.name)
+            if stack.status is Status.NOT_RUN:
+                first = reasons.setdefault(causes.unnamed(stack.name, stack.summary), stack.name)
+            found.setdefault(first, SharedProblem([], self.known)).stacks.append(stack)
+        return list(found.values())
+
+    def _likened_to(self, found: SharedProblem) -> list[str]:
+        """The stacks of a cause that are told of as the first one, in the same words."""
+        return [stack.name for stack in found.stacks[1:] if stack.name in self._likened]
 
     @cached_property
     def _likened(self) -> dict[str, str]:
@@ -226,12 +248,28 @@ class Report:
         if any(finding.blocking for _, finding in self.findings):
             return Outcome.REFUSED
         if self.having(Status.FAILED, Status.NOT_RUN):
-            return Outcome.FAILED
+            return Outcome.STOPPED if self.stopped and not self._failed else Outcome.FAILED
         if self.stage == "drift":
             return Outcome.DRIFTED if self.having(Status.DRIFTED, Status.UNDEPLOYED) else Outcome.NOTHING
         if self.destructive and self.stage == "plan":
             return Outcome.DESTRUCTIVE
         return Outcome.CHANGES if self.having(Status.OK, Status.DEFERRED) else Outcome.NOTHING
+
+    @property
+    def _failed(self) -> list[StackReport]:
+        """The stacks that failed by themselves."""
+        return [stack for stack in self.having(Status.FAILED) if not stack.stopped]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody stopped the run before its end."""
+        return self.interrupted or any(stack.stopped for stack in self.stacks)
+
+    def _left(self) -> str:
+        """How many failed, were stopped and were not run, in words."""
+        stopped = sum(stack.stopped for stack in self.stacks)
+        numbers = {"failed": len(self._failed), "stopped": stopped, "not run": len(self.having(Status.NOT_RUN))}
+        return ", ".join(f"{number} {what}" for what, number in numbers.items() if number)
 
     @property
     def verdict(self) -> str:
@@ -242,9 +280,11 @@ class Report:
         if self.outcome is Outcome.REFUSED:
             refused = len({name for name, finding in self.findings if finding.blocking})
             return f"Refused by policy: {plural(refused, 'plan')} of {total}. Nothing can be deployed."
+        if self.outcome is Outcome.STOPPED:
+            return f"Plan stopped: {planned} of {plural(total, 'stack')} planned, {self._left()}; nothing was deployed."
         if self.outcome is Outcome.FAILED:
-            failed, not_run = len(self.having(Status.FAILED)), len(self.having(Status.NOT_RUN))
-            more = f", {not_run} not run" if not_run else ""
+            failed, rest = len(self._failed), self._left().partition(", ")[2]
+            more = f", {rest}" if rest else ""
             return f"{failed} of {plural(total, 'stack')} failed{more}: nothing can be deployed."
         if self.outcome is Outcome.NOTHING:
             return "No stack is affected: nothing would be deployed."
@@ -260,12 +300,11 @@ class Report:
         checks = [check for stack in self.stacks for check in stack.checks]
         counts = tally.total(_sum(stack.counts for stack in applied))
         done = plural(len(applied), "stack") + (f" ({counts})" if counts else "")
-        if self.outcome in (Outcome.FAILED, Outcome.REFUSED):
-            failed, not_run = self.having(Status.FAILED), len(self.having(Status.NOT_RUN))
-            numbers = f"{len(failed)} failed" + (f", {not_run} not run" if not_run else "")
-            if not applied and any(stack.stage == "deploy" for stack in failed):
-                return f"Deploy failed: {numbers}."  # an apply that failed may have changed something
-            return f"Deploy failed: {numbers}; " + (f"{done} deployed." if applied else "nothing was deployed.")
+        if self.outcome in (Outcome.FAILED, Outcome.REFUSED, Outcome.STOPPED):
+            what, numbers = "stopped" if self.outcome is Outcome.STOPPED else "failed", self._left()
+            if not applied and any(stack.stage == "deploy" for stack in self.having(Status.FAILED)):
+                return f"Deploy {what}: {numbers}."  # an apply that failed may have changed something
+            return f"Deploy {what}: {numbers}; " + (f"{done} deployed." if applied else "nothing was deployed.")
         if not applied:
             return "Nothing to deploy: all up to date."
         passed = f"; {plural(len(checks), 'check')} passed" if checks else ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..artifact.changes import Counts, counts_of
 from ..base.jsonvalue import elements, records
 from ..base.jsonvalue import words as texts
+from ..base.problem import Kind
 from ..base.unseen import visible
 from ..base.valuepath import dotted, path_of
 from ..drifts import ways, words
@@ -117,6 +118,16 @@ class StackReport:
     def destructive(self) -> list[Change]:
         """The changes that destroy something."""
         return [change for change in self.changes if change.destructive]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it failed only because the run was stopped."""
+        return self.problem is not None and self.problem.kind is Kind.STOPPED
+
+    @property
+    def ended(self) -> str:
+        """How it ended, in a word: its status, unless that it was stopped says more."""
+        return "stopped" if self.stopped else str(self.status)
 
     @property
     def error(self) -> str:

@@ -43,6 +43,7 @@ def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
         moment=f"{run.began:%Y-%m-%d %H:%M} UTC",
         links=_links(run),
         known=tuple(run.project.stacks),
+        interrupted=run.stop.requested,
     )
 
 

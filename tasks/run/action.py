@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 
 _LOOKING = frozenset({"validate", "plan", "drift"})  # the stages that change nothing
+NOT_STARTED = "not started: the run was stopped"
+"""What is said of a task that a stop kept from beginning."""
 _UNTOUCHED = "nothing in this stack was changed"
 
 
@@ -99,7 +101,7 @@ def kept_action(run: Run, stage: str, name: str, work: Callable[[bool], Result])
 
 def _keep_outcome(run: Run, stage: str, name: str, work: Callable[[bool], Result]) -> Result:
     if run.stop.requested:
-        outcome = Result(stage, name, Status.NOT_RUN, "not started: the run was stopped")
+        outcome = Result(stage, name, Status.NOT_RUN, NOT_STARTED)
         run.keep(f"{stage}:{name}", outcome)
         return outcome
     started, began = time.monotonic(), now()
