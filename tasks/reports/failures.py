@@ -58,10 +58,11 @@ class Failure:
         """
         summary, found = self.summary, None
         if self.problem is not None:
-            found = together.problem(list(zip(self.stacks, self.problems, strict=True)), known)
+            pairs = sorted(zip(self.stacks, self.problems, strict=True), key=lambda pair: pair[0])
+            found = together.problem(pairs, known)
             summary = found.summary if self.stacks[1:] else summary
         kind = f"{found.kind}: " if found and found.kind not in summary else ""
-        head = f"FAILED  {f'{self.stage} {few(self.stacks, _NAMES)}'.strip()}: {kind}{summary}"
+        head = f"FAILED  {f'{self.stage} {few(sorted(self.stacks), _NAMES)}'.strip()}: {kind}{summary}"
         lines = [Styled(head, Style.FAILED)]
         if self.stacks[_NAMES:] and listed:
             lines.append(Styled(f"  stacks: all {len(self.stacks)} are in {listed}"))

@@ -92,25 +92,35 @@ def ways(offered: Iterable[Iterable[tuple[str, Command]]], known: Collection[str
 
 def cover(names: Collection[str], known: Collection[str]) -> list[str]:
     """Names and patterns that match exactly these stacks of all; `*` for all of them."""
-    if len(names) > 1 and known and set(known) <= set(names):
+    wanted = set(names)
+    if len(wanted) > 1 and known and set(known) <= wanted:
         return ["*"]
-    left, found = sorted(set(names)), list[str]()
-    for prefix in _prefixes(left) if len(left) > _FEW else ():
-        members = [name for name in known if name.startswith(prefix)]
-        if len(members) > 1 and set(members) <= set(left):
-            found.append(f"{prefix}*")
-            left = [name for name in left if name not in members]
-    return [*found, *left]
+    return sorted(wanted) if len(wanted) <= _FEW or not known else list(_covered("", wanted, sorted({*known, *wanted})))
 
 
-def _prefixes(names: Sequence[str]) -> Iterator[str]:
-    """How several names begin: the widest folders first, then what all that are left have in common."""
-    folders = {name[: place + 1] for name in names for place, letter in enumerate(name) if letter == "/"}
-    yield from sorted(folders, key=lambda folder: (folder.count("/"), folder))
+def _covered(prefix: str, wanted: Collection[str], known: Sequence[str]) -> Iterator[str]:
+    """Names and patterns for what is wanted of some stacks that begin alike, in order."""
+    found = [name for name in known if name in wanted]
+    if not found:
+        return
+    if len(found) == 1:
+        yield found[0]
+    elif len(found) == len(known):
+        yield f"{_common(found, prefix)}*"
+    else:
+        ends = [name for name in found if name == prefix]
+        yield from ends
+        for letter in sorted({name[len(prefix)] for name in known if name != prefix}):
+            longer = prefix + letter
+            yield from _covered(longer, wanted, [name for name in known if name.startswith(longer)])
+
+
+def _common(names: Sequence[str], prefix: str) -> str:
+    """How names in order begin; only up to the folder that they share, if that is no less than a prefix."""
     first, last = names[0], names[-1]
     same = next((place for place, letter in enumerate(first) if not last.startswith(letter, place)), len(first))
-    if same:
-        yield first[:same]
+    folder = first.rfind("/", 0, same) + 1
+    return first[:folder] if folder >= max(len(prefix), 1) else first[:same]
 
 
 def _steps(found: Sequence[tuple[str, Problem]], known: Collection[str]) -> Iterator[Step]:

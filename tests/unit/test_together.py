@@ -53,7 +53,8 @@ KNOWN = [*(f"app/s{number:02}" for number in range(30)), *(f"net/s{number:02}" f
         (KNOWN, ["*"]),
         (KNOWN[:10], ["app/s0*"]),
         (KNOWN[:9], KNOWN[:9]),
-        (KNOWN[1:30], KNOWN[1:30]),
+        (KNOWN[1:30], [*KNOWN[1:10], "app/s1*", "app/s2*"]),
+        ([*KNOWN[:10], *KNOWN[30:40]], ["app/s0*", "net/s0*"]),
     ],
 )
 def test_patterns_cover_exactly_the_stacks_of_a_group(names: list[str], words: list[str]) -> None:
