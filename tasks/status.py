@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
+from collections import Counter
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from .artifact import store
@@ -17,7 +18,7 @@ from .run.commandline import json_option
 from .run.result import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .artifact.affected import Assessment
     from .artifact.receipt import Receipt
@@ -53,14 +54,47 @@ def text(run: Run, as_json: bool = False) -> str:
     return shown
 
 
+class _Kind(StrEnum):
+    """What there can be to say of a stack, as the last line counts it, in this order."""
+
+    AFFECTED = "affected"
+    UNVERIFIED = "unverified"
+    DEPLOYING = "being deployed"
+    UNSAVED = "with an unsaved state"
+    PLANNED = "with a plan"
+    DRIFTED = "drifted"
+    ERROR = "in error"
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What the table says of a stack: words of a kind; `refused` if a deploy would refuse the plan that waits."""
+
+    kind: _Kind
+    words: str
+    refused: bool = False
+
+
 @dataclass
 class _Totals:
-    """How many stacks there are of each state, and how many have a plan that a deploy would refuse."""
+    """How many stacks there are of each kind, and how many have a plan that a deploy would refuse.
 
-    counts: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("affected", "unverified", "with a plan", "drifted", "in error"), 0)
-    )
+    A stack counts exactly if its row says something, so that the last line cannot contradict a row.
+    """
+
+    counts: Counter[_Kind] = field(default_factory=Counter)
     refused: int = 0
+
+    def row(self, said: Sequence[_Said]) -> str:
+        """The last column of a stack of which this is said, which is counted."""
+        self.counts.update({item.kind for item in said})
+        self.refused += any(item.refused for item in said)
+        return "; ".join(item.words for item in said) or _UP_TO_DATE
+
+    @property
+    def text(self) -> str:
+        """What there is in all."""
+        return ", ".join(f"{self.counts[kind]} {kind}" for kind in _Kind if self.counts[kind]) or f"all {_UP_TO_DATE}"
 
 
 def _table(run: Run) -> tuple[str, list[DeployError]]:
@@ -71,63 +105,55 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
         stack = run.project.stacks[name]
         if (known := run.standing.get(name)) is not None:
             run.settled[name] = known.deployed
-            rows.append((name, known.deployed, _UP_TO_DATE))
+            rows.append((name, known.deployed, totals.row([])))
             continue
         try:
             assessment = assess_once(run, stack)
         except DeployError as error:
             errors.append(error.about(name))
-            totals.counts["in error"] += 1
-            rows.append((name, "?", "in error, see below"))
+            rows.append((name, "?", totals.row([_Said(_Kind.ERROR, "in error, see below")])))
             continue
-        words = _words(run, stack, assessment, deploying.get(name), totals)
+        said = list(_said(run, stack, assessment, deploying.get(name)))
         deployed = _deployed(assessment.receipt)
-        if not words:
+        if not said:
             run.settled[name] = deployed
-        rows.append((name, deployed, "; ".join(words) or _UP_TO_DATE))
+        rows.append((name, deployed, totals.row(said)))
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip() for row in rows]
     table = [*lines, ""] if run.project.stacks else []
     return "\n".join([*table, *_closing(run, totals, len(rows) - 1)]), errors
 
 
-def _words(run: Run, stack: Stack, assessment: Assessment, deployer: str | None, totals: _Totals) -> list[str]:
-    """What there is to say of a stack, which is counted; nothing if it is up to date."""
-    words = list[str]()
+def _said(run: Run, stack: Stack, assessment: Assessment, deployer: str | None) -> Iterator[_Said]:
+    """What there is to say of a stack; nothing if it is up to date."""
+    planned = _Kind.PLANNED  # a deploy takes the plan or fails because of it, even if the stack needs none
     if assessment.affected:
-        totals.counts["affected"] += 1
-        words.append(f"affected: {assessment.why}")
+        planned = _Kind.AFFECTED
+        yield _Said(planned, f"affected: {assessment.why}")
     elif assessment.unverified:
-        totals.counts["unverified"] += 1
-        words.append("its checks have not passed")
+        planned = _Kind.UNVERIFIED
+        yield _Said(planned, "its checks have not passed")
     if deployer is not None:
-        words.append(f"being deployed by {deployer}")
-    if os.path.lexists(errored.path(run.project, stack)):
-        words.append(f"a state that could not be saved is in {stack.path}/{errored.FILE}")
+        yield _Said(_Kind.DEPLOYING, f"being deployed by {deployer}")
+    if (unsaved := errored.left(run.project, stack)) is not None:
+        yield _Said(_Kind.UNSAVED, f"a state that could not be saved is in {unsaved}")
     if store.pending(run.layout, stack.name):
         from .plans import acceptance
 
         run.ages = True
         ready = acceptance.readiness(run, stack, assessment)
-        words.append(ready.text)
-        totals.refused += assessment.affected and not ready.accepted
-        # A deploy takes the plan or fails because of it, even if the stack needs none.
-        totals.counts["with a plan"] += not (assessment.affected or assessment.unverified)
+        yield _Said(planned, ready.text, refused=assessment.affected and not ready.accepted)
     if drifted := _drift(run, stack, assessment.receipt):
-        totals.counts["drifted"] += 1
-        words.append(drifted)
-    return words
+        yield _Said(_Kind.DRIFTED, drifted)
 
 
 def _closing(run: Run, totals: _Totals, stacks: int) -> list[str]:
     """The lines below the table: what there is in all, and what to do next."""
-    counts = totals.counts
-    facts = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
     deploys = f"; {run.command('deploy').quoted} deploys and checks them"
-    steps = deploys if counts["affected"] or counts["unverified"] else ""
+    steps = deploys if totals.counts[_Kind.AFFECTED] or totals.counts[_Kind.UNVERIFIED] else ""
     if totals.refused:
         steps = f"; {run.command('plan').quoted} replaces what {run.command('deploy').quoted} would refuse"
-    told = f"{plural(stacks, 'stack')}, {facts or 'all up to date'}" if stacks else "no stacks"
+    told = f"{plural(stacks, 'stack')}, {totals.text}" if stacks else "no stacks"
     lines = [f"{run.project.environment}: {told}{steps}"]
     if holder := run.lock.holder():
         lines.append(f"  another run is in progress, so this may be changing: {holder}")

@@ -8,7 +8,7 @@ from .artifact import reasons, store
 from .base.errors import DeployError
 from .plans import acceptance
 from .reports import surface
-from .run import documents, result
+from .run import documents, errored, result
 from .run.action import FailedText
 from .run.assessment import assess_once
 from .run.documents import DeployedPart, ProblemPart, ReasonPart, StackPart, StatusDocument
@@ -33,12 +33,14 @@ def _part(run: Run, name: str) -> StackPart:
     stack, mask, drift = run.project.stacks[name], run.mask.text, None
     needs = sorted(run.project.graph.needs[name])
     deploying = run.recording.deployed_by.get(name) if run.recording is not None else None
+    unsaved = errored.left(run.project, stack)
     try:
         assessment = assess_once(run, stack)
     except DeployError as error:
         return StackPart(
             name=name, path=stack.path, needs=needs, deployed=None, affected=True, reasons=[], unverified=False,
-            plan=None, deploying=deploying, drift=None, problem=ProblemPart.of(run.problem(error, name)),
+            plan=None, deploying=deploying, unsaved=unsaved, drift=None,
+            problem=ProblemPart.of(run.problem(error, name)),
         )  # fmt: skip
     if (found := result.last_check(run.layout, name, assessment.receipt, run.say_once)) is not None:
         drift = surface.drifted(found.masked(run.mask), run.named_environment)
@@ -47,7 +49,7 @@ def _part(run: Run, name: str) -> StackPart:
         name=name, path=stack.path, needs=needs, deployed=_deploy(assessment.receipt), affected=assessment.affected,
         reasons=[_reason(reason, mask) for reason in assessment.reasons], unverified=assessment.unverified,
         plan=mask(acceptance.readiness(run, stack, assessment).text) if waits else None, deploying=deploying,
-        drift=drift, problem=None,
+        unsaved=unsaved, drift=drift, problem=None,
     )  # fmt: skip
 
 

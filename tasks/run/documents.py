@@ -178,6 +178,7 @@ class StackPart(_Part):
     unverified: bool = Field(description="Whether it is deployed, but its checks have not passed since.")
     plan: str | None = Field(description="What a deploy would do with the plan that waits for it, in words.")
     deploying: str | None = Field(description="Which run is deploying it now.")
+    unsaved: str | None = Field(description="The file of a state that an apply could not save; it blocks the stack.")
     drift: DriftedPart | None = Field(description="The last check for drift, unless it was deployed since.")
     problem: ProblemPart | None = Field(description="Why it could not be determined.")
 
