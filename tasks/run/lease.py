@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Ask = Callable[[Run, Pipeline], bool]
 
 _MOST = 3
+_SHORT = 8  # of a commit
 
 
 class Holders:
@@ -68,6 +69,16 @@ def overtaken(moved: Sequence[str], left: Sequence[str]) -> LedgerError:
     return LedgerError(
         f"{what} by another run since this one started",
         untouched="nothing was applied", next_step="run the same command again; it plans from the current state",
+    )  # fmt: skip
+
+
+def undoing(stack: str, commits: Sequence[str]) -> LedgerError:
+    """The error of a stack of which another run has recorded a deploy since this one announced its own."""
+    found = ", ".join(commit[:_SHORT] for commit in commits if commit)
+    return LedgerError(
+        f"a deploy{f' of {found}' if found else ''} that this run did not know of was recorded meanwhile",
+        stack=stack, untouched="nothing in this stack was changed",
+        next_step="run the same command again; it plans from the current state",
     )  # fmt: skip
 
 
