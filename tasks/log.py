@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from .base.errors import ConfigError, nearest
+from .base.text import short
 from .base.unseen import one_line
 from .run import documents, ledgerof
 from .run.action import printing
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 STAGE = "log"
 _MOST = 50
-_DIGITS = 8
 _REPAIRED = {"person": "repaired drift", "rule": "repaired drift by a rule"}
 _CHECKS = {"True": "checks passed", "False": "checks failed"}
 
@@ -89,7 +89,7 @@ def _line(entry: Entry) -> str:
         f"{entry.sequence:>5}  {entry.at}  {entry.kind:<11}{entry.stack or '-'}",
         str(facts.get("outcome") or ""),
         f"{facts['from']} -> {facts['to']}" if entry.kind == "rename" and {"from", "to"} <= facts.keys() else "",
-        f"commit {str(facts['commit'])[:_DIGITS]}" if facts.get("commit") else "",
+        f"commit {short(str(facts['commit']))}" if facts.get("commit") else "",
         _besides(facts.get("besides")),
         f"serial {facts['serial']}" if facts.get("serial") is not None else "",
         _CHECKS.get(str(facts.get("verified")), ""),
@@ -106,7 +106,7 @@ def _besides(found: object) -> str:
     """The commits of deploys that have no order with this one, or that it may not have replaced; mostly none."""
     if not isinstance(found, list) or not found:
         return ""
-    names = ", ".join(str(commit)[:_DIGITS] or "an unknown commit" for commit in found)
+    names = ", ".join(short(str(commit)) if commit else "an unknown commit" for commit in found)
     return f"{names} may be deployed, too"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .artifact import store
 from .base.errors import DeployError, SeveralErrors
-from .base.text import plural
+from .base.text import plural, short
 from .run import errored, removed, result
 from .run.action import printing
 from .run.assessment import assess_once
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 STAGE = "status"
 _UP_TO_DATE = "up to date"
-_DIGITS = 8  # of a commit
 _TO_THE_MINUTE = re.compile(r"(?<=T\d\d:\d\d):\d\d(?:\.\d+)?(?:\+00:00|Z)$")  # which leaves room for the state
 
 
@@ -169,7 +168,7 @@ def _deployed(last: Receipt | None) -> str:
     if last is None or not last.deployed:
         return "-"
     commit, at = last.deployed.get("commit"), last.deployed.get("at") or ""
-    return f"{commit[:_DIGITS] if commit else 'no commit'} {_TO_THE_MINUTE.sub('Z', at)}"
+    return f"{short(commit)} {_TO_THE_MINUTE.sub('Z', at)}"
 
 
 def _drift(run: Run, stack: Stack, last: Receipt | None) -> str | None:

@@ -12,7 +12,7 @@ from .base import ci
 from .base.clock import now
 from .base.errors import ConfigError, LedgerError, nearest
 from .base.problem import doit
-from .base.text import few, plural
+from .base.text import few, plural, short
 from .base.unseen import one_line
 from .engine import encryption
 from .ledger import advice, check, checkpoint, keys, remains
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 STAGE = "ledger"
 _UNCHANGED = "the ledger is unchanged"
-_DIGITS = 8  # of a commit
 _SHOWN = 12
 
 
@@ -146,7 +145,7 @@ def _found(item: rebuilding.Found) -> str:
     """Where a stack's record is from, and, if it may not be the latest, what follows from that."""
     if item.certain:
         return f"from {item.source}"
-    may_be = ", ".join(commit[:_DIGITS] for commit in item.commits)
+    may_be = ", ".join(short(commit) for commit in item.commits)
     counts = f"; none older than {may_be} is deployed over it" if may_be else ""
     return f"from {item.source}; counts as affected, as it may not be the latest{counts}"
 

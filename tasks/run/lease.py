@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..base.errors import LedgerError
 from ..base.problem import doit
+from ..base.text import short
 from ..ledger import holder
 from ..ledger.record import deployed
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     Ask = Callable[[Run, Pipeline], bool]
 
 _MOST = 3
-_SHORT = 8  # of a commit
 
 
 class Holders:
@@ -74,7 +74,7 @@ def overtaken(moved: Sequence[str], left: Sequence[str]) -> LedgerError:
 
 def undoing(stack: str, commits: Sequence[str]) -> LedgerError:
     """The error of a stack of which another run has recorded a deploy since this one announced its own."""
-    found = ", ".join(commit[:_SHORT] for commit in commits if commit)
+    found = ", ".join(short(commit) for commit in commits if commit)
     return LedgerError(
         f"a deploy{f' of {found}' if found else ''} that this run did not know of was recorded meanwhile",
         stack=stack, untouched="nothing in this stack was changed",
