@@ -78,7 +78,7 @@ def undoing(stack: str, commits: Sequence[str]) -> LedgerError:
     return LedgerError(
         f"a deploy{f' of {found}' if found else ''} that this run did not know of was recorded meanwhile",
         stack=stack, untouched="nothing in this stack was changed",
-        next_step="run the same command again; it plans from the current state",
+        next_step=(doit(f"plan:{stack}"), " makes a new plan to review; then ", doit("deploy")),
     )  # fmt: skip
 
 
