@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .run import Run
     from .unrecorded import Unrecorded
 
+# Then another run may deploy at the same time; a place that does not answer still has the lease.
+_UNPROTECTED = frozenset({Trouble.TAKEN, Trouble.WENT_BACK, Trouble.REPLACED, Trouble.MISSING})
+
 
 class WriteBehind:
     """The background writer of a run that holds the lease.
@@ -37,7 +40,7 @@ class WriteBehind:
         every: Seconds between two writes.
 
     Attributes:
-        lost: Why nothing more may be applied, if the lease was lost.
+        lost: Why nothing more may be applied, if the lease was lost, by itself or with the ledger.
     """
 
     def __init__(
@@ -89,7 +92,7 @@ class WriteBehind:
             with suppress(DeployError):  # reported at the end if it persists
                 self._unrecorded.queue()
                 for failed in self._unrecorded.flush():
-                    if failed.trouble is Trouble.TAKEN:
+                    if failed.trouble in _UNPROTECTED:
                         self.lost = self._session.problem(failed)
                 self._compare()
 
