@@ -135,9 +135,7 @@ def _rebuild(run: Run, found: Recording, rest: Sequence[str]) -> str:
     lines += [f"  {name}: {_found(item)}" for name, item in stacks.items()]
     if unknown := [name for name, item in stacks.items() if not item.commits]:
         what = "their commits are" if len(unknown) > 1 else "its commit is"
-        lines.append(
-            f"  {few(unknown, _SHOWN)}: {what} recorded nowhere: deploy the newest, as no older one is refused"
-        )
+        lines.append(f"  {few(unknown, _SHOWN)}: {what} not known, so no older one is refused: deploy the newest")
     return "\n".join([*lines, *_about_key(session.trust, public)])
 
 

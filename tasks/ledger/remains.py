@@ -31,7 +31,7 @@ class Remains:
 
     Args:
         commits: Those that may be deployed, an empty text for a deploy without one; none if no deploy is known.
-        plan_id: The plan of the last recorded apply.
+        plan_id: The plan of the last recorded apply; None if there is none, but a rebuilding that knew commits.
         lineage: That of the state which this apply left.
         serial: The serial of that state.
         begun: Whether an announced apply has not ended.
@@ -61,7 +61,10 @@ def read(home: Home, version: Version) -> dict[str, Remains]:
     except FormatError:
         return _by_entries(home, version, {})
     shards = list(_shards(home, version, head))
-    found = {stack: _of_receipt(item.receipt) for shard in shards for stack, item in shard.items()}
+    found = {
+        stack: _of_receipt(item.receipt, applied=bool(item.receipt.get("plan_sha256")))
+        for shard in shards for stack, item in shard.items()
+    }  # fmt: skip
     if len(shards) < len(head.shards):
         found = _by_entries(home, version, found)
     for stack, item in head.begun.items():
@@ -86,13 +89,14 @@ def _shards(home: Home, version: Version, head: Head) -> Iterator[Shard]:
             yield record.read_shard(content)
 
 
-def _of_receipt(receipt: Mapping[str, Json]) -> Remains:
+def _of_receipt(receipt: Mapping[str, Json], *, applied: bool) -> Remains:
+    """What a receipt says; one that is not `applied` stands for an apply which an earlier rebuilding did not find."""
     plan, lineage, serial = (receipt.get(name) for name in ("plan_id", "lineage", "serial"))
     found = Remains(
         plan_id=plan if isinstance(plan, str) else None, lineage=lineage if isinstance(lineage, str) else None,
         serial=serial if isinstance(serial, int) else None,
     )  # fmt: skip
-    found.add(record.deployed(receipt))
+    found.add(commit for commit in record.deployed(receipt) if applied or commit)
     return found
 
 
@@ -102,7 +106,7 @@ def _by_entries(home: Home, version: Version, known: Mapping[str, Remains]) -> d
     for entry in _entries(home, version):
         if entry.stack is None or entry.record is None or entry.stack in known:
             continue
-        new, before = _of_receipt(entry.facts), found.get(entry.stack)
+        new, before = _of_receipt(entry.facts, applied=entry.plan is not None), found.get(entry.stack)
         if entry.kind is Kind.ACCEPT and before is not None and "commit" not in entry.facts:  # of a state alone
             new.commits = before.commits
         found[entry.stack] = new

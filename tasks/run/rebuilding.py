@@ -118,7 +118,7 @@ def _is_latest(found: Receipt, left: Remains) -> bool:
     """Whether no deploy that the ledger knows of may have followed the apply of a receipt."""
     if left.begun:
         return False
-    if not left.commits or (left.plan_id is not None and left.plan_id == found.record.receipt.get("plan_id")):
+    if left.plan_id is None or left.plan_id == found.record.receipt.get("plan_id"):
         return set(left.commits) <= set(deployed(found.record.receipt))
     theirs, ours = left.serial, found.state.serial
     return left.lineage == found.state.lineage and theirs is not None and ours is not None and theirs < ours

@@ -48,12 +48,12 @@ class Left:
 
 def deploy(stack: str, commit: str, serial: int, *, kind: Kind = Kind.DEPLOY, follows: str | None = None) -> Change:
     receipt: JsonObject = {
-        "outcome": "applied", "commit": commit, "plan_id": f"{stack} {serial}", "lineage": "l", "serial": serial,
+        "outcome": "applied", "plan_sha256": "5e" * 32, "commit": commit, "plan_id": f"{stack} {serial}", "lineage": "l", "serial": serial,
     }  # fmt: skip
     facts = {name: receipt[name] for name in ("commit", "plan_id", "lineage", "serial")}
     if kind is Kind.ACCEPT:
         del facts["commit"]
-    return Change(kind, f"{stack} {serial}", AT, stack, None, receipt, None, follows, facts=facts)
+    return Change(kind, f"{stack} {serial}", AT, stack, "5e" * 32, receipt, None, follows, facts=facts)
 
 
 @pytest.fixture
@@ -111,7 +111,22 @@ def test_a_head_that_is_none_leaves_the_entries(left: Left) -> None:
 @pytest.mark.parametrize("commit", ["$(reboot)", "HEAD", "", "1a2b`", "x" * 40, "-n"])
 def test_what_is_no_commit_is_an_unknown_one(left: Left, commit: str) -> None:
     """It would be shown in a command to type."""
-    receipt: JsonObject = {"outcome": "applied", "commit": X, "besides": [commit, Y]}
+    receipt: JsonObject = {"outcome": "applied", "plan_sha256": "5e" * 32, "commit": X, "besides": [commit, Y]}
     made = chain.draft(left.head, {}, [Change(Kind.DEPLOY, "d", AT, "d", None, receipt)], "w", [])
     left.head, left.content = made.head, {**left.content, **made.blobs}
     assert said(left)["d"][0] == [X, "", Y]
+
+
+def test_what_stands_for_an_apply_that_was_not_found_is_no_deploy(left: Left) -> None:
+    """A rebuilding without receipts has nothing but the state; commits that it knew still count."""
+    for stack, besides, known in (("d", [""], []), ("e", ["", X], [X])):
+        receipt: JsonObject = {"outcome": "applied", "plan_sha256": "", "serial": 7, "besides": [*besides]}
+        made = chain.draft(
+            left.head, {}, [Change(Kind.ACCEPT, stack, AT, stack, None, receipt, facts={"serial": 7})], "w", []
+        )
+        left.head, left.content = made.head, {**left.content, **made.blobs}
+        left.chain += made.entries
+        assert said(left)[stack][0] == known
+        left.gone = {record.blob_name(record.shard_of(stack))}
+        assert said(left)[stack][0] == known
+        left.gone = set()

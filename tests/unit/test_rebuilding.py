@@ -85,7 +85,10 @@ def test_a_stack_without_both_was_never_deployed() -> None:
         (Remains([Y], "id of p2", "another", 3), [X, Y]),
         (Remains([Y], "id of p2", "lineage", None), [X, Y]),
         (Remains([X, Y], "id of p1", "lineage", 7, begun=True), [X, Y]),
-        (Remains([""], None, "lineage", 7), [X]),
+        (Remains([""], "id of p2", "lineage", 7), [X]),
+        (Remains([X], None, "lineage", 7), None),  # of an earlier rebuilding, which did not find the receipt
+        (Remains([X, Y], None, "lineage", 7), [X, Y]),
+        (Remains(), None),
     ],
 )
 def test_what_the_ledger_that_is_replaced_names_is_not_forgotten(left: Remains, known: list[str] | None) -> None:
