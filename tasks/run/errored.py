@@ -57,12 +57,6 @@ def path(project: Project, stack: Stack) -> Path:
     return place
 
 
-def left(project: Project, stack: Stack) -> str | None:
-    """The file of a state that could not be saved, as it is shown; None if there is none."""
-    found = path(project, stack)
-    return project.layout.relative(found) if os.path.lexists(found) else None
-
-
 def refuse(run: Run, stack: Stack) -> None:
     """Stop before anything is planned or applied while an unsaved state exists, as it is newer than the stored one.
 
