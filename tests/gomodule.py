@@ -5,10 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.repository import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LINKER_FLAGS = "-s -w"
 
@@ -16,6 +21,15 @@ _LINKER_FLAGS = "-s -w"
 def cache() -> Path:
     """Where what was built is kept, outside of the checkout."""
     return Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu")) / "tests"
+
+
+@contextmanager
+def alone(name: str) -> Iterator[None]:
+    """While it is open, no other test process is in a block of this name: it waits for this one."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with (cache() / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def built(module: str, *packages: str) -> Path:
@@ -31,9 +45,7 @@ def built(module: str, *packages: str) -> Path:
     parts = [source / "go.mod", source / "go.sum", *sorted(source.glob("*.go"))]
     pins = b"".join(part.read_bytes() for part in parts)
     folder = cache() / f"{source.name}-{sha256(pins).hexdigest()[:16]}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{source.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(source.name):
         if not (folder / "built").exists():
             environment = {
                 name: value for name, value in os.environ.items() if name not in ("GOFLAGS", "GOOS", "GOARCH")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import backends
+from tests.gomodule import alone
 from tests.repository import ENGINE_VERSION, ROOT, Repository, minimal_config, reader, resource
 from tests.servers.imageregistry import ImageRegistry
 from tests.servers.kubernetes import Kubernetes
@@ -40,12 +41,15 @@ def tofu() -> Path:
         Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu"))
         / f"engines/tofu-{ENGINE_VERSION}/tofu"
     )
-    for candidate in (cached, Path(shutil.which("tofu") or "/nonexistent")):
-        if candidate.exists() and f"v{ENGINE_VERSION}" in subprocess.check_output([candidate, "version"], text=True):
-            return candidate
-    subprocess.run([sys.executable, "-m", "doit", "setup"], cwd=ROOT, check=True)
-    assert cached.exists()
-    return cached
+    with alone("engine"):  # two that set up at once in one checkout: the second is refused
+        for candidate in (cached, Path(shutil.which("tofu") or "/nonexistent")):
+            if candidate.exists() and f"v{ENGINE_VERSION}" in subprocess.check_output(
+                [candidate, "version"], text=True
+            ):
+                return candidate
+        subprocess.run([sys.executable, "-m", "doit", "setup"], cwd=ROOT, check=True)
+        assert cached.exists()
+        return cached
 
 
 @pytest.fixture(scope="session")
@@ -213,12 +217,13 @@ def gitlab_ci_local() -> Path:
     lock = (source / "package-lock.json").read_bytes()
     folder = TOOLS / f"gitlab-ci-local-{sha256(lock).hexdigest()[:12]}"
     program = folder / "node_modules/.bin/gitlab-ci-local"
-    if not (folder / "done").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(source, folder)
-        headers = {"npm_config_nodedir": "/usr"} if Path("/usr/include/node").is_dir() else {}
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, env=os.environ | headers, check=True)
-        (folder / "done").touch()
+    with alone("gitlab-ci-local"):
+        if not (folder / "done").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(source, folder)
+            headers = {"npm_config_nodedir": "/usr"} if Path("/usr/include/node").is_dir() else {}
+            subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, env=os.environ | headers, check=True)
+            (folder / "done").touch()
     return program
 
 

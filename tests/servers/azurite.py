@@ -14,6 +14,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from tests.gomodule import alone
+
 ACCOUNT = "devstoreaccount1"
 # The emulator's own, which is no secret: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -68,14 +70,10 @@ def _program() -> Path:
     """The emulator, installed once from its lock file."""
     lock = (_SOURCE / "package-lock.json").read_bytes()
     folder = _TOOLS / f"azurite-{hashlib.sha256(lock).hexdigest()[:12]}"
-    if not (folder / "done").exists():
-        new = folder.with_name(f"{folder.name}.{os.getpid()}")
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.copytree(_SOURCE, new)
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=new, check=True)
-        (new / "done").touch()
-        try:
-            new.rename(folder)
-        except OSError:  # another process was faster
-            shutil.rmtree(new)
+    with alone("azurite"):
+        if not (folder / "done").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(_SOURCE, folder)
+            subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder, check=True)
+            (folder / "done").touch()
     return folder / "node_modules/.bin/azurite-blob"
