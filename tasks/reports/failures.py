@@ -67,11 +67,7 @@ class Failure:
         if self.stacks[_NAMES:] and listed:
             lines.append(Styled(f"  stacks: all {len(self.stacks)} are in {listed}"))
         if found is not None:
-            details = found.details
-            lines += [Styled(f"  | {text}", quoted=True) for text in _cause(found)]
-            rows = _fit(replace(found, stack=None, details=details[:_DETAILS]).rows(), listed)
-            more = [f"  … {plural(len(details) - _DETAILS, 'more line')} above"] if details[_DETAILS:] else []
-            lines += map(Styled, [*rows[: len(details[:_DETAILS])], *more, *rows[len(details[:_DETAILS]) :]])
+            lines += _rows(found, listed)
         return lines
 
 
@@ -117,6 +113,18 @@ def of_run(problems: Iterable[Problem]) -> list[Styled]:
         first, *rest = whence.text(problem).split("\n")
         lines += [Styled(first, Style.FAILED), *map(Styled, rest)]
     return lines
+
+
+def _rows(found: Problem, listed: str) -> list[Styled]:
+    """The lines below the first: what differs and where, what a program said, what is untouched and what to do."""
+    details = found.details[:_DETAILS]
+    left = len(found.details) - len(details)
+    more = [f"  … {plural(left, 'more line')} above"] if left else []
+    places = replace(found, stack=None, untouched=None, next=(), details=()).rows()
+    rest = replace(found, where=None, stack=None, details=())
+    said = [Styled(f"  | {text}", quoted=True) for text in _cause(found)]
+    head = [*(f"  {text}" for text in details), *more, *places]
+    return [*map(Styled, head), *said, *map(Styled, _fit(rest.rows(), listed))]
 
 
 def _cause(found: Problem) -> list[str]:

@@ -59,9 +59,9 @@ def unsaved(repository: Repository) -> list[str]:
 
 
 def unread(repository: Repository) -> list[str]:
-    repository.write("config/environments/prod.yml:")
+    repository.git("mv", "config/pipeline.yaml", "config/pipeline.yml")
     repository.commit()
-    return ["env=prod", "plan"]
+    return ["plan"]
 
 
 def elsewhere(repository: Repository) -> list[str]:
