@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import backends
-from tests.conftest import KUBERNETES
+from tests.conftest import KUBERNETES, group
 from tests.gomodule import alone
 from tests.repository import ENGINE_VERSION, ROOT, Repository, minimal_config, reader, resource
 from tests.servers.imageregistry import ImageRegistry
@@ -215,8 +215,7 @@ def kubernetes(clusters: list[Kubernetes]) -> Kubernetes:
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
     """End the API with the last of its tests, which come one after the other: it computes as long as it runs."""
-    group = nextitem and nextitem.get_closest_marker("xdist_group")
-    while _CLUSTERS and not (group and group.args[0] == KUBERNETES):
+    while _CLUSTERS and (nextitem is None or group(nextitem.nodeid) != KUBERNETES):
         _CLUSTERS.pop().remove()
 
 
