@@ -45,7 +45,7 @@ def _reader(hint: Any) -> _Reader:
     if kinds := _scalars(hint):
         return _scalar(kinds)
     if origin in (Union, UnionType):
-        return _one_of([_reader(kind) for kind in inner])
+        return _one_of([_reader(kind) for kind in inner], or_null=NoneType in inner)
     if origin is list:
         return _list(_reader(inner[0]))
     if origin is dict:
@@ -94,8 +94,10 @@ def _dict(inner: _Reader) -> _Reader:
     return reader
 
 
-def _one_of(readers: list[_Reader]) -> _Reader:
+def _one_of(readers: list[_Reader], *, or_null: bool) -> _Reader:
     def reader(value: Json) -> Any:
+        if value is None and or_null:  # mostly, and then no reader has to fail first
+            return None
         for each in readers[:-1]:
             try:
                 return each(value)

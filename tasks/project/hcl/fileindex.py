@@ -198,7 +198,8 @@ class FileIndex:
             IndexError: It has no parts.
         """
         base = Path(self._root, folder)
-        found = (path.relative_to(base).as_posix() for path in base.glob(pattern))
+        prefix = os.fspath(base).rstrip("/") + "/"
+        found = ("." if path == base else os.fspath(path).removeprefix(prefix) for path in base.glob(pattern))
         return sorted(posixpath.normpath(posixpath.join(folder, name)) for name in found)
 
     def followed(self, path: str) -> str | None:
