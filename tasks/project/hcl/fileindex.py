@@ -83,11 +83,12 @@ class FileIndex:
         if known is None:
             if entry[2] is None:
                 try:
-                    entry[2] = without_secrets(self.read_facts(path)).to_json()
+                    known = without_secrets(self.read_facts(path))
                 except OSError:
                     return Facts()
+                entry[2] = known.to_json()
                 self._changed = True
-            known = self._facts[key] = Facts.from_json(entry[2])
+            self._facts[key] = known = known or Facts.from_json(entry[2])
         return known
 
     def read_facts(self, path: str) -> Facts:
