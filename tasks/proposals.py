@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from . import drift
 from .base.errors import DeployError
 from .base.files import canonical_json, sha256_bytes
+from .base.text import short
 from .forges import adoptions
 from .forges import place as places
 from .forges.adoptions import Draft, Where
@@ -98,7 +99,7 @@ def _body(run: Run, place: Place, result: Result, found: Adopted) -> str:
     undo = run.command("deploy", "--repair", result.stack).quoted
     parts = [
         f"`{result.stack}` in `{run.project.environment}`: {result.summary}.",
-        f"This changes the code to what is there. Proof, at `{place.head[:8]}`: {proof}.",
+        f"This changes the code to what is there. Proof, at `{short(place.head)}`: {proof}.",
         fenced(found.diff),
         f"To do by hand:\n\n{left}" if left else "",
         f"To undo the drift instead: {undo}. This merge request is closed once the drift is over.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .artifact import affected, receipt
 from .base.errors import StoppedError
 from .base.problem import Command, doit
-from .base.text import few
+from .base.text import few, short
 from .builds import used
 from .run import upstream
 from .run.action import stage_action
@@ -168,7 +168,7 @@ def _deployed(last: Receipt | None) -> Deployed | None:
 
 
 def _deployed_text(deployed: Deployed) -> str:
-    commit = f"commit {deployed.commit[:12]}" if deployed.commit else "no commit"
+    commit = f"commit {short(deployed.commit)}" if deployed.commit else "no commit"
     images = "".join(f", image {name} {text}" for name, text in sorted(deployed.images.items()))
     return f"plan {deployed.plan_sha256[:12]} of {commit}, applied {deployed.at}{images}"
 

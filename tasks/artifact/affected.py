@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..base.files import canonical_json, sha256_bytes
+from ..base.text import short
 from ..project import volatile
 from . import inputs, observed, receipt
 from . import reasons as why
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from .baseline import Baseline
     from .inputs import Inputs
     from .receipt import Receipt
-
-
-_SHORT = 8
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
     if last.outcome is Outcome.FAILED:
         return Assessment(now, last, [Reason(Why.FAILED, note=last.finished_at or "?")])
     if last.besides:
-        others = dict.fromkeys(commit[:_SHORT] for commit in last.besides if commit and commit != last.commit)
+        others = dict.fromkeys(short(commit) for commit in last.besides if commit and commit != last.commit)
         return Assessment(now, last, [Reason(Why.UNORDERED, note=", ".join(others))])
     compared = now
     if last.inputs.key != now.key:  # replacing a key changes no input

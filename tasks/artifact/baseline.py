@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..base import git
 from ..base.errors import ConfigError, DeployError
+from ..base.text import short
 from ..project import earlier, volatile
 from ..project.config.loading import UnknownEnvironmentError
 from . import comparable, inputs, observed, receipt
@@ -202,7 +203,7 @@ class Baseline:
         differ = git.changed_since(self._project.home, self.commit)
         several = sum(any(map(_is_configuration, paths)) for paths in passed.values()) > 1
         return [
-            Baseline(self._project, commit[:8], commit)
+            Baseline(self._project, short(commit), commit)
             for commit, paths in passed.items()
             if paths - differ or (several and any(map(_is_configuration, paths)))
         ]

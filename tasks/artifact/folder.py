@@ -16,7 +16,7 @@ from ..base import plain
 from ..base.errors import FolderRefusedError, RecordError
 from ..base.files import json_bytes, sha256_bytes, write_all, write_atomic
 from ..base.layout import DEPLOY_DIR
-from ..base.text import few
+from ..base.text import few, short
 from ..base.unseen import visible
 from . import index
 from .index import BrokenIndexError, Index, OtherKeyError
@@ -224,8 +224,7 @@ def _check_origin(layout: Layout, one: Index, here: Origin) -> None:
         message = f"index/{one.name} belongs to pipeline {theirs.pipeline or '?'}, but this is pipeline {here.pipeline}"
         raise _refused(layout, "pipeline", message)
     if theirs.commit != here.commit:
-        tree = (here.commit or "?")[:8]
-        message = f"index/{one.name} belongs to commit {(theirs.commit or '?')[:8]}, but the tree is at {tree}"
+        message = f"index/{one.name} belongs to commit {short(theirs.commit)}, but the tree is at {short(here.commit)}"
         raise _refused(layout, "commit", message)
     if not one.ended:
         raise _refused(

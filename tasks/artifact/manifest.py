@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from ..base.errors import ArtifactRefusedError
 from ..base.files import canonical_json, sha256_bytes
 from ..base.problem import doit
+from ..base.text import short
 from ..project.config import signature
 from . import reasons
 from .inputs import Inputs  # noqa: TC001 - pydantic reads a manifest by it
@@ -140,7 +141,7 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
     if receipt is not None and receipt.plan_id == manifest.id:
         found.append(("applied", f"this plan was already applied ({receipt.outcome} at {receipt.finished_at or '?'})"))
     if manifest.commit != expected.commit:
-        old, new = (commit[:8] if commit else "no commit" for commit in (manifest.commit, expected.commit))
+        old, new = (short(commit) for commit in (manifest.commit, expected.commit))
         found.append(("commit", f"this plan was made at {old}, but the tree is at {new}"))
     if manifest.upstream != expected.upstream:
         old, new = (commit or "no commit" for commit in (manifest.upstream, expected.upstream))

@@ -13,6 +13,7 @@ from ..base import git, gittree
 from ..base.errors import GitError
 from ..base.files import sha256_file
 from ..base.layout import UPSTREAM_LOCK_FILE
+from ..base.text import short
 from ..project.hcl.commitindex import CommitIndex
 from .inputs import FILES, InputKind
 
@@ -46,7 +47,7 @@ class Uncommitted:
         files = gittree.read(top, commit) if top else None
         if files is None:
             raise GitError(
-                f"git cannot read the files of {commit[:8]}", where=str(project.home),
+                f"git cannot read the files of {short(commit)}", where=str(project.home),
                 untouched="nothing was planned or applied", next_step="`git fsck`, then run the same command again",
             )  # fmt: skip
         self._index = CommitIndex(project.home, files, project.index)

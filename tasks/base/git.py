@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from . import process
 from .errors import GitError
 from .layout import DEPLOY_DIR
+from .text import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +51,7 @@ class Revision:
     @property
     def short(self) -> str:
         """The first 8 digits, with a `+` if the tree differs, or `no commit`."""
-        return (self.commit[:8] + ("+" if self.dirty else "")) if self.commit else "no commit"
+        return short(self.commit) + ("+" if self.commit and self.dirty else "")
 
 
 def revision(root: Path) -> Revision:

@@ -40,6 +40,11 @@ def few(texts: Sequence[str], most: int, joint: str = ", ") -> str:
     return joint.join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
+def short(commit: str | None) -> str:
+    """A commit as people see it: its first 8 digits, or `no commit`."""
+    return commit[:8] if commit else "no commit"
+
+
 def plural(count: int, word: str) -> str:
     """A count with its noun: `1 stack`, `2 stacks`, `1,024 lines`."""
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"

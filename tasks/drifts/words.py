@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..base.text import few, plural
+from ..base.text import few, plural, short
 from .classes import Delta, DriftClass, Severity
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def deployed(place: Mapping[str, Json] | None) -> str:
     """The deploy that a check compares with: its commit and time; empty without one."""
     if not place:
         return ""
-    return f"{str(place.get('commit') or 'no commit')[:8]} {place.get('at') or ''}".strip()
+    return f"{short(str(place.get('commit') or ''))} {place.get('at') or ''}".strip()
 
 
 def quiet(findings: Iterable[Finding]) -> str:

@@ -10,6 +10,7 @@ from ..artifact import opening, store
 from ..base.errors import DeployError, RecordError, UnreviewedError
 from ..base.files import read_json
 from ..base.problem import doit
+from ..base.text import short
 from ..plans import judging
 from ..policy import semantic
 from ..run.action import Action, failed
@@ -172,14 +173,14 @@ def _from_forge(run: Run, client: Client, place: Place, commit: str) -> Found:
     environment = run.project.environment
     merged = client.merged(commit, place.branch)
     if merged is None:
-        return Found("", problem=f"commit {commit[:8]} has no merge request")
+        return Found("", problem=f"commit {short(commit)} has no merge request")
     where = f"!{merged.number}" if place.kind == "gitlab" else f"#{merged.number}"
     notes = note.known(client.comments(merged.number), environment)
     if not notes:
         return Found(where, problem=f"{where} has no doit-tofu comment with a plan for '{environment}'")
     found = _opened(run, max(notes, key=lambda known: known.order).sealed, where)
     if found.reviewed and merged.head and found.reviewed.head != merged.head:
-        reviewed, head = found.reviewed.head[:8], merged.head[:8]
+        reviewed, head = short(found.reviewed.head), short(merged.head)
         return Found(where, problem=f"{where} was merged at {head}, but its plan is from {reviewed}")
     return found
 

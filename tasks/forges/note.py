@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..base.jsonvalue import elements, fields
+from ..base.text import short
 from ..policy.seal import SealError, pack, unpack
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ def compose(
 def _history(earlier: list[Push], noun: str) -> str:
     if not earlier:
         return ""
-    rows = "".join(f"| `{_cell(push.commit[:8])}` | {_cell(push.at)} | {_cell(push.verdict)} |\n" for push in earlier)
+    rows = "".join(
+        f"| `{_cell(short(push.commit))}` | {_cell(push.at)} | {_cell(push.verdict)} |\n" for push in earlier
+    )
     plural = "" if len(earlier) == 1 else "es" if noun == "push" else "s"
     count = f"{len(earlier)} earlier {noun}{plural}"
     head = "| commit | when | result |\n| --- | --- | --- |\n"

@@ -10,6 +10,7 @@ from ..base.clock import now
 from ..base.errors import ExitCode
 from ..base.files import write_json
 from ..base.problem import listed
+from ..base.text import short
 from ..policy.semantic import Reviewed
 from ..run.result import Status
 from . import place as places
@@ -87,7 +88,7 @@ def broke(
     if stage == "deploy":
         verdict = f"Deploy failed, nothing was deployed: {problems[0].kind}."
     shown = fenced(listed([problem.mapped(mask.text) for problem in problems])[:_LONGEST])
-    body = f"### {verdict}\n\n{stage.title()} of `{environment}` at `{place.head[:8]}`.\n\n{shown}\n"
+    body = f"### {verdict}\n\n{stage.title()} of `{environment}` at `{short(place.head)}`.\n\n{shown}\n"
     seen = Reviewed(environment, place.head, complete=False)
     try:
         client = connect(place, seconds=settings.timeout, wait=_sleep)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..artifact import receipt
 from ..base import ci, git, interpolate
 from ..base.errors import ConfigError
+from ..base.text import short
 from . import commandline
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 _REVIEWING = frozenset({"plan", "ci", "validate", "status"})
 _ACTING = frozenset({"deploy", "verify", "drift"})
-_SHORT = 8
 
 
 def tag_name(project: Project) -> str | None:
@@ -80,7 +80,7 @@ def choose_base(run: Run) -> None:
     if note is None and not ref:
         whose = f" with {project.keyring.artifact.variable}" if project.keyring.artifact else ""
         run.say(
-            f"no deploy of {str(tagged)[:_SHORT]}{whose} has put the tag {tag} there, so what is deployed is not known,"
+            f"no deploy of {short(tagged)}{whose} has put the tag {tag} there, so what is deployed is not known,"
             " and every stack without a receipt is affected. If all of it is deployed, name the tag once:"
             f" {run.command(f'base={tag}', 'deploy').quoted}"
         )
@@ -120,7 +120,7 @@ def _of_review(run: Run) -> str | None:
     found = git.resolve(root, base) if base else None
     if found is None and base:
         run.say(
-            f"{base[:_SHORT]}, where this merge request left its target, is not in this clone: what it has changed is"
+            f"{short(base)}, where this merge request left its target, is not in this clone: what it has changed is"
             " not known, and more is planned; fetch the whole history (GIT_DEPTH: 0)"
         )
     return found

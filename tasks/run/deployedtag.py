@@ -12,6 +12,7 @@ from ..artifact.inputs import InputKind
 from ..artifact.tagnote import TagNote
 from ..base import git
 from ..base.errors import DeployError, GitError
+from ..base.text import short
 from .assessment import assess
 from .deployed import note_at, tag_name
 
@@ -102,7 +103,7 @@ def _require_unmoved(run: Run, tag: str, commit: str) -> None:
     if run.baseline is None or run.baseline.ref != tag or run.baseline.commit == commit:
         return
     raise GitError(
-        f"the tag {tag} has moved to {commit[:8]} since this run started: another one has deployed",
+        f"the tag {tag} has moved to {short(commit)} since this run started: another one has deployed",
         untouched="nothing was applied", next_step="run the same command again; it plans from what is deployed now",
     )  # fmt: skip
 

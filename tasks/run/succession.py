@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..base import git
 from ..base.errors import OlderCommitError
 from ..base.git import Relation
+from ..base.text import short
 from . import deployed
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from .run import Run
 
 RULE = "older"
-_SHORT = 8
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def require(run: Run, stack: Stack, last: Receipt | None) -> Succession:
         return Succession(besides=besides)
     for item in run.request.allowances:
         if item.rule == RULE and item.stack in ("*", stack.name):
-            lines = [f"{RULE} {here[:_SHORT]} after {there[:_SHORT]}: {item.reason}" for there in [*older, *unknown]]
+            lines = [f"{RULE} {short(here)} after {short(there)}: {item.reason}" for there in [*older, *unknown]]
             return Succession(lines, besides)
     raise _older(run, stack, older[0], here) if older else _unknown(run, stack, unknown[0], here)
 
@@ -85,7 +85,7 @@ def _tagged(run: Run) -> str | None:
 def _older(run: Run, stack: Stack, there: str, here: str) -> OlderCommitError:
     allowed = run.command(f"allow={RULE}:{stack.name}", "reason=WHY", "deploy")
     return OlderCommitError(
-        f"{there[:_SHORT]} is deployed, and {here[:_SHORT]} is older: this would undo later deploys",
+        f"{short(there)} is deployed, and {short(here)} is older: this would undo later deploys",
         stack=stack.name,
         untouched="nothing in this stack was changed",
         next_step=(
@@ -100,7 +100,7 @@ def _unknown(run: Run, stack: Stack, there: str, here: str) -> OlderCommitError:
     allowed = run.command(f"allow={RULE}:{stack.name}", "reason=WHY", "deploy")
     fetch = "git fetch --unshallow" if git.is_shallow(run.layout.root) else f"git fetch origin {there}"
     return OlderCommitError(
-        f"{there[:_SHORT]} is deployed, and this clone cannot tell whether {here[:_SHORT]} comes after it",
+        f"{short(there)} is deployed, and this clone cannot tell whether {short(here)} comes after it",
         stack=stack.name,
         untouched="nothing in this stack was changed",
         next_step=(

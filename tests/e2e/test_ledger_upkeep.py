@@ -249,6 +249,36 @@ def test_a_rewritten_ledger_is_rebuilt_over_what_is_there(signed: Remote) -> Non
     assert "3 stacks, all up to date" in signed.clone().doit("status").out
 
 
+@pytest.mark.parametrize("left", ["whole", "head", "shards", "nothing"])
+def test_a_rebuilt_ledger_still_refuses_older_commits(signed: Remote, left: str) -> None:
+    """Of a ledger that can be read, or partly, each commit that it names counts; of one that is gone, none can."""
+    [rebuild] = documented("Lost, or not to be trusted")
+    old = signed.clone()
+    change(signed, "c", resource("newer")).doit("deploy", **Signed)
+    new = signed.git("rev-parse", "main")
+    content = Content.of(signed)
+    if left == "head":  # signed by a stranger
+        head, _ = record.read_head(content.head)
+        content.head = statement.seal(head.content(), statement.HEAD, [SigningKey(b"s" * 32)]).to_bytes()
+        content.put()
+    elif left == "shards":  # of which the one with `c` is damaged
+        content.shards[record.blob_name(record.shard_of("c"))] = b"{}"
+        content.put()
+    elif left == "nothing":
+        signed.git("update-ref", "-d", REF)
+    said = run(signed.clone(), rebuild, **Signed).out
+    known = f"c: from its state; counts as affected, as it may not be the latest; none older than {new[:8]} is deployed"
+    assert (known in said) is (left != "nothing")
+    assert ("a, b, c: their commits are not known, so no older one is refused: deploy" in said) is (left == "nothing")
+    if left != "nothing":
+        old.git("fetch", "--quiet")
+        refused = old.doit("deploy:c", code=1, **Signed).out
+        assert f"{new[:8]} is deployed, and {old.git('rev-parse', 'HEAD')[:8]} is older" in refused
+        assert _value(signed) == "newer"
+    signed.clone().doit("deploy", **Signed)
+    assert "3 stacks, all up to date" in signed.clone().doit("status").out
+
+
 def test_a_rebuilt_ledger_still_guards_the_states(signed: Remote) -> None:
     [rebuild] = documented("Lost, or not to be trusted")
     signed.git("update-ref", "-d", REF)
@@ -348,8 +378,8 @@ def test_no_documented_command_is_left_untried() -> None:
 
 
 def test_a_state_is_accepted_by_the_command_that_the_docs_show(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
-    remote.clone().doit("deploy")
+    remote.clone().prepare("ledger", "init")
+    remote.clone().prepare("deploy")
     done = remote.clone().doit("accept=c:5f0c7a52:9", "reason=moved by hand", "ledger", "accept")
     assert "accepted: c" in done.out
     audit(remote)
@@ -359,7 +389,7 @@ def test_a_state_is_accepted_by_the_command_that_the_docs_show(remote: Remote) -
 
 
 def test_a_machine_that_knows_the_ledger_begins_no_new_one_from_what_it_has(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
+    remote.clone().prepare("ledger", "init")
     old = remote.clone()
     old.doit("deploy")
     change(remote, "c", resource("newer")).doit("deploy")
@@ -371,8 +401,8 @@ def test_a_machine_that_knows_the_ledger_begins_no_new_one_from_what_it_has(remo
 
 
 def test_of_two_deploys_that_did_not_know_of_each_other_neither_is_undone_by_an_older_commit(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
-    remote.clone().doit("deploy")
+    remote.clone().prepare("ledger", "init")
+    remote.clone().prepare("deploy")
     here = change(remote, "c", resource("here"))
     old = here.git("rev-parse", "HEAD")
     hook = remote.path / "hooks/pre-receive"
@@ -390,6 +420,9 @@ def test_of_two_deploys_that_did_not_know_of_each_other_neither_is_undone_by_an_
     )  # its own disk is not all
     assert _value(remote) == "there"
     here.doit("ledger", "push")  # both are recorded now
+    last = document(remote.clone(), "log", "c")["entries"][-1]
+    assert (last["commit"], last["besides"]) == (old, [new])
+    assert f"commit {old[:8]}  {new[:8]} may be deployed, too" in remote.clone().doit("log", "c").out.splitlines()[0]
     fresh = remote.clone()
     fresh.git("checkout", "--quiet", old)
     assert f"{new[:8]} is deployed, and {old[:8]} is older" in fresh.doit("deploy", code=1).out
@@ -405,7 +438,7 @@ def test_of_two_deploys_that_did_not_know_of_each_other_neither_is_undone_by_an_
 
 
 def test_a_run_that_was_killed_and_is_repeated_later_has_not_failed(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
+    remote.clone().prepare("ledger", "init")
     killed = change(remote, "c", resource("new"))
     package = "doit_tofu" if INSTALLED else "tasks"
     die = f"import os\n\nimport {package}.applying\n\n{package}.applying._run_apply = lambda *_: os.kill(os.getpid(), 9)\n"
@@ -419,8 +452,8 @@ def test_a_run_that_was_killed_and_is_repeated_later_has_not_failed(remote: Remo
 
 
 def test_without_the_remote_a_deploy_goes_on_and_is_recorded_later(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
-    remote.clone().doit("deploy")
+    remote.clone().prepare("ledger", "init")
+    remote.clone().prepare("deploy")
     job = change(remote, "c", resource("new"))
     job.git("remote", "remove", "origin")
     refused = job.doit("deploy", code=1).out
@@ -437,8 +470,8 @@ def test_without_the_remote_a_deploy_goes_on_and_is_recorded_later(remote: Remot
 
 
 def test_what_was_planned_with_an_output_that_nobody_recorded_is_planned_again(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
-    remote.clone().doit("deploy")
+    remote.clone().prepare("ledger", "init")
+    remote.clone().prepare("deploy")
     elsewhere = remote.clone()
     elsewhere.write(f"stacks/a/main.tf:{resource('2')}")
     elsewhere.commit()
@@ -453,7 +486,7 @@ def test_what_was_planned_with_an_output_that_nobody_recorded_is_planned_again(r
 
 
 def test_what_is_not_a_ledger_is_not_rebuilt_over(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
+    remote.clone().prepare("ledger", "init")
     main = remote.git("rev-parse", "main")
     remote.git("update-ref", REF, main)
     refused = remote.clone().doit("reason=lost", "ledger", "rebuild", code=1).out
@@ -463,7 +496,7 @@ def test_what_is_not_a_ledger_is_not_rebuilt_over(remote: Remote) -> None:
 
 
 def test_status_says_that_it_could_not_read_the_ledger(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
+    remote.clone().prepare("ledger", "init")
     job = remote.clone()
     remote.path.rename(remote.path.with_name("gone.git"))
     assert "what other machines have deployed is not known here" in job.doit("status").out

@@ -7,8 +7,9 @@ import re
 
 import pytest
 
-from tasks.base.text import few, plural
+from tasks.base.text import few, plural, short
 from tasks.base.unseen import visible
+from tasks.drifts import words
 from tests.repository import ROOT
 
 ALWAYS_MANY = ("errors.py", "github.py", "http.py", "signer.py", "diff.py")  # never one, or a fraction
@@ -78,3 +79,11 @@ def test_a_name_does_not_look_like_another_one_by_letters_that_nobody_sees(unsee
 )
 def test_what_belongs_to_a_letter_or_an_emoji_stays(text: str) -> None:
     assert visible(text) == text
+
+
+def test_a_commit_is_shown_by_its_first_digits_everywhere_and_none_is_said_whole() -> None:
+    assert [short("0123456789abcdef"), short(None), short("")] == ["01234567", "no commit", "no commit"]
+    assert words.deployed({"commit": None, "at": "2026-01-02"}) == "no commit 2026-01-02"
+    cut = re.compile(r"(commit|\.head)\W{0,3}\[:(\d+|_SHORT)\]")
+    found = [str(path) for path in (ROOT / "tasks").rglob("*.py") if cut.search(path.read_text())]
+    assert found == [str(ROOT / "tasks/base/text.py")]

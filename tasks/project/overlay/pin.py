@@ -11,6 +11,7 @@ from ...base.files import write_atomic
 from ...base.layout import PIPELINE_FILE
 from ...base.layout import UPSTREAM_LOCK_FILE as LOCK_FILE
 from ...base.problem import Where
+from ...base.text import short
 from ..config import yamlfile
 from ..config.upstream import Base
 from . import remote as gitremote
@@ -94,7 +95,7 @@ def confirm(root: Path, settings: model.Upstream, base: Base) -> str | None:
     try:
         known = gitremote.refs(remote)
     except UpstreamError as error:
-        return f"{error.message}\n  using the pinned commit {pin.commit[:8]} from the cache"
+        return f"{error.message}\n  using the pinned commit {short(pin.commit)} from the cache"
     _refuse_moved(pin, gitremote.choose(remote, pin.ref, known))
     return None
 
