@@ -257,7 +257,9 @@ class Recording:
             self._unrecorded.remember()
         self._require_unmoved(before, stacks)
         self._reviewing.begin()
-        self._writer = threading.Thread(target=self._write_behind, name="ledger-writer", daemon=True)
+        self._writer = threading.Thread(
+            target=self._unrecorded.write_behind, args=(self._ended, self._lose), name="ledger-writer", daemon=True
+        )
         self._writer.start()
 
     def _busy(self, effects: list[Effect]) -> Busy | None:
@@ -314,12 +316,9 @@ class Recording:
         """Note that a stack was applied or checked, so that its receipt is recorded."""
         self._unrecorded.note(stack)
 
-    def _write_behind(self) -> None:
-        self._reviewing.wait()  # outside of the lock, for which applies wait
-        while not self._ended.wait(self.settings.every):
-            with suppress(DeployError):  # reported at the end if it persists
-                self._unrecorded.queue()
-                self._unrecorded.flush()
+    def _lose(self, error: LedgerError) -> None:
+        """The lease was taken over: what has begun goes on, and nothing more begins."""
+        self._announced = error
 
     # On its own
 
@@ -355,8 +354,8 @@ class Recording:
         names = self._unrecorded.noted
         self._unrecorded.queue()
         # This releases a clone's own lease; a pipeline's other jobs may still be working under theirs.
-        alone = self.session.me.holder.startswith(ledgers.CLONE)
-        for effect in self.session.handle(Finish() if alone else Flush()):
+        alone = lease.is_alone(self._run, self.session.me)
+        for effect in self.session.handle(Finish(alone=True) if alone else Flush()):
             if isinstance(effect, Failed):
                 raise self.session.problem(effect)
         self._unrecorded.remember()
@@ -384,14 +383,15 @@ class Recording:
             return self._incomplete(self.unread) if self._unrecorded.noted else None
         try:
             self._unrecorded.queue()
-            effects = self.session.handle(Finish(shares=not last))
+            effects = self.session.handle(Finish(not last, alone=lease.is_alone(self._run, self.session.me)))
             self._unrecorded.remember()
         except LedgerError as error:
             return self._incomplete(error)
         except DeployError as error:
             return self._incomplete(LedgerError(error.message))
         failed = next((effect for effect in effects if isinstance(effect, Failed)), None)
-        return self._incomplete(self.session.problem(failed)) if failed else None
+        lost = self._announced if self._writer is not None and isinstance(self._announced, LedgerError) else None
+        return self._incomplete(self.session.problem(failed)) if failed else lost
 
     def _incomplete(self, error: LedgerError) -> LedgerError:
         """The error of a run whose deployments are not all in the ledger."""

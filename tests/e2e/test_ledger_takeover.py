@@ -122,3 +122,67 @@ def test_a_release_by_hand_is_refused_while_the_forge_says_that_the_pipeline_run
     assert "the lease of pipeline 7 of main was released" in done.out
     assert "although the forge says that pipeline 7 is running" in done.out
     died.clone().doit("deploy", CI_PIPELINE_ID="8")
+
+
+def test_a_run_that_has_lost_its_lease_begins_no_further_apply(
+    build: Callable[..., Repository], tmp_path: Path
+) -> None:
+    config = minimal_config("stacks:\n  b: {depends_on: [a]}\nledger: {kind: git, every: 1}\n")
+    first = build(
+        config.replace("{root}/.state/", f"{tmp_path / 'states'}/"), f"stacks/b/main.tf:{resource()}",
+        *(f"stacks/{name}/main.tf:{resource(extra=_until(tmp_path / name))}" for name in "ac"),
+    )  # fmt: skip
+    remote = Remote(tmp_path, first)
+    remote.clone().doit("ledger", "init")
+    job = remote.clone()
+    process = job.start("-n", "2", "deploy")
+    wait_for(lambda: len(_applying(job)) == 2, "both applies")
+    before = remote.clone().doit("allow=running", "reason=it hangs", "ledger", "release").out
+    assert "started but not finished: a, b, c" in before
+    (tmp_path / "c").touch()
+    wait_for(lambda: "deploy     c" in remote.clone().doit("log").out, "the receipt of c")
+    (tmp_path / "a").touch()
+    out, _ = process.communicate()
+    assert process.returncode == 1
+    assert "the lease of the ledger at refs/heads/doit-tofu/local/ledger of origin was taken over" in " ".join(
+        out.split()
+    )
+    assert sorted(_applying(job)) == ["a", "c"]
+    assert "b  deployed" not in out
+    remote.clone().doit("deploy")
+    assert "all up to date" in remote.clone().doit("status").out
+
+
+def test_a_job_for_checks_leaves_the_lease_to_the_deploy_of_its_pipeline(
+    build: Callable[..., Repository], tmp_path: Path
+) -> None:
+    first = build(
+        minimal_config(LEDGER).replace("{root}/.state/", f"{tmp_path / 'states'}/"),
+        f"stacks/a/main.tf:{resource(extra=_until(tmp_path / 'a'))}", f"stacks/b/main.tf:{resource()}",
+    )  # fmt: skip
+    first.variables |= {"GITLAB_CI": "true", "CI_PROJECT_ID": "42", "CI_COMMIT_BRANCH": "main"}
+    remote = Remote(tmp_path, first)
+    remote.clone().doit("ledger", "init")
+    job = remote.clone()
+    process = job.start("deploy:a", CI_PIPELINE_ID="7")
+    wait_for(lambda: "a" in _applying(job), "its apply")
+    remote.clone().doit("verify", CI_PIPELINE_ID="7")
+    other = remote.clone()
+    assert DEAD in other.doit("deploy:b", code=1, CI_PIPELINE_ID="8").out
+    assert _applying(other) == []
+    (tmp_path / "a").touch()
+    out, _ = process.communicate()
+    assert process.returncode == 0, out
+    assert not _is_announced(remote)
+
+
+def _until(path: Path) -> str:
+    """A resource that is there once a file is."""
+    wait = f"while [ ! -e {path} ]; do sleep 0.1; done"
+    return f'\nresource "terraform_data" "slow" {{\n  provisioner "local-exec" {{\n    command = "{wait}"\n  }}\n}}\n'
+
+
+def _applying(job: Repository) -> list[str]:
+    """The stacks that the engine has begun to apply in a clone."""
+    lines = job.log.read_text().splitlines() if job.log.exists() else []
+    return [line.split()[0] for line in lines if line.split()[1] == "apply"]
