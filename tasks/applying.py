@@ -91,6 +91,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         run.stop.check(f"{STAGE}:{stack.name}")
         if run.recording is not None:
             run.recording.announce(lambda: _about_to_apply(run))
+            run.recording.require_ours(stack.name)
         deployedtag.announce(run, lambda: _about_to_apply(run))
         without = run.recording.allowed if run.recording is not None else []
         begun = Receipt(

@@ -107,6 +107,8 @@ def _rests(run: Run, stack: Stack, inside: Mapping[str, list[str]], records: Seq
         filled = interpolate.fill(text, project.placeholders(name), key=key)
         yield posixpath.normpath(posixpath.join(stack.named, filled))
     yield from (record.replace(_NAME, name) for record in records)
+    if stack.settings.verify:
+        yield layout.relative(layout.result("verify", name))
     yield from (layout.relative(layout.outputs(reference.stack)) for reference in stack.inputs.values())
 
 

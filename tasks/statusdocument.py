@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .artifact import reasons, store
-from .base.errors import DeployError
-from .plans import acceptance
+from . import conditions
+from .artifact import reasons
 from .reports import surface
-from .run import documents, result
+from .run import documents
 from .run.action import FailedText
-from .run.assessment import assess_once
 from .run.documents import DeployedPart, ProblemPart, ReasonPart, StackPart, StatusDocument
 
 if TYPE_CHECKING:
@@ -18,37 +16,39 @@ if TYPE_CHECKING:
 
     from .artifact.reasons import Reason
     from .artifact.receipt import Receipt
+    from .conditions import Condition
+    from .run.documents import DriftedPart
+    from .run.result import Result
     from .run.run import Run
 
 
 def text(run: Run) -> str:
     """The document; one that says of a stack that it is in error fails the task."""
-    stacks = [_part(run, name) for name in run.project.graph.order]
-    shown = documents.text(StatusDocument(environment=run.project.environment, stacks=stacks, problems=[]))
+    found = [conditions.of(run, name) for name in run.project.graph.order]
+    said = run.mask.text(conditions.summary(conditions.totals(found), len(found)))
+    stacks, environment = [_part(run, each) for each in found], run.project.environment
+    shown = documents.text(StatusDocument(environment=environment, verdict=said, stacks=stacks, problems=[]))
     return FailedText(shown) if any(stack.problem for stack in stacks) else shown
 
 
-def _part(run: Run, name: str) -> StackPart:
+def _part(run: Run, found: Condition) -> StackPart:
     """What is known of a stack."""
-    stack, mask, drift = run.project.stacks[name], run.mask.text, None
-    needs = sorted(run.project.graph.needs[name])
-    deploying = run.recording.deployed_by.get(name) if run.recording is not None else None
-    try:
-        assessment = assess_once(run, stack)
-    except DeployError as error:
-        return StackPart(
-            name=name, path=stack.path, needs=needs, deployed=None, affected=True, reasons=[], unverified=False,
-            plan=None, deploying=deploying, drift=None, problem=ProblemPart.of(run.problem(error, name)),
-        )  # fmt: skip
-    if (found := result.last_check(run.layout, name, assessment.receipt, run.say_once)) is not None:
-        drift = surface.drifted(found.masked(run.mask), run.named_environment)
-    waits = store.pending(run.layout, name)
+    name, mask, assessment = found.name, run.mask.text, found.assessment
+    problem = ProblemPart.of(run.problem(found.error, name)) if found.error is not None else None
+    said = f"in error: {problem.summary}" if problem is not None else mask(found.text)
     return StackPart(
-        name=name, path=stack.path, needs=needs, deployed=_deploy(assessment.receipt), affected=assessment.affected,
-        reasons=[_reason(reason, mask) for reason in assessment.reasons], unverified=assessment.unverified,
-        plan=mask(acceptance.readiness(run, stack, assessment).text) if waits else None, deploying=deploying,
-        drift=drift, problem=None,
+        name=name, path=run.project.stacks[name].path, needs=sorted(run.project.graph.needs[name]),
+        summary=said, deployed=_deploy(assessment.receipt) if assessment else None,
+        affected=assessment is None or assessment.affected,
+        reasons=[_reason(reason, mask) for reason in assessment.reasons] if assessment else [],
+        unverified=assessment is not None and assessment.unverified,
+        plan=mask(found.plan.text) if found.plan else None, deploying=found.deploying, unsaved_state=found.unsaved,
+        drift=_drifted(run, found.check), earlier_drift=_drifted(run, found.earlier), problem=problem,
     )  # fmt: skip
+
+
+def _drifted(run: Run, check: Result | None) -> DriftedPart | None:
+    return surface.drifted(check.masked(run.mask), run.named_environment) if check is not None else None
 
 
 def _reason(reason: Reason, mask: Callable[[str], str]) -> ReasonPart:

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from ..run.run import Run
 
 FORMAT = 1
-FACTS = ("deployed", "apply", "affected", "drift", "checks", "locked")
+FACTS = ("deployed", "apply", "affected", "drift", "drift_check", "checks", "locked")
 _SHAPE = {"at", "status", "since", "text"}
 _MOST_REASONS = 5
 _LONGEST = 500
 
+_UNVERIFIED = frozenset({"failing", "pending"})
+_NOT_OF_CHECKS = frozenset({Kind.STOPPED, Kind.STATE_LOCKED})  # what keeps checks from running, and is told otherwise
 _CHECKED = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED})
 
 Fact = dict[str, Any]
@@ -114,7 +116,9 @@ def _still_true(run: Run, known: dict[str, Any]) -> bool:
     if known.keys() != stacks.keys() or any(known[name].get("path") != stack.path for name, stack in stacks.items()):
         return False
     return all(
-        not assessment.reasons and (known[name].get("affected") or {}).get("status") == "unaffected"
+        not assessment.reasons
+        and (known[name].get("affected") or {}).get("status") == "unaffected"
+        and (not assessment.unverified or (known[name].get("checks") or {}).get("status") in _UNVERIFIED)
         for name, (_, assessment) in run.assessed.items()
         if name in known
     )
@@ -140,6 +144,8 @@ def _stack(
         reasons = [] if name in run.applied or assessed is None else assessed[1].words
         text = run.mask.text("; ".join(reasons[:_MOST_REASONS]))
         _note(head, entry, "affected", "affected" if reasons else "unaffected", text)
+        if assessed is not None and not reasons and name not in run.applied:
+            _expect_checks(head, entry, unverified=assessed[1].unverified)
     for stage in ("plan", "drift", "deploy", "verify"):
         if stage in results:
             _learn(head, entry, results[stage], stack.settings.verify != [], name in run.applied)
@@ -170,15 +176,31 @@ def _learn(head: dict[str, Any], entry: dict[str, Any], result: Result, has_chec
     elif not result.failed and result.status is not Status.DEFERRED:
         _note(head, entry, "locked", "free", "")
     if result.stage in ("deploy", "verify") and has_checks:
-        if kind is Kind.CHECK_FAILED:
+        unrun = result.stage == "verify" and result.failed and kind not in _NOT_OF_CHECKS
+        if kind is Kind.CHECK_FAILED or unrun:
             _note(head, entry, "checks", "failing", text)
         elif not result.failed and result.checks:
             _note(head, entry, "checks", "passed", "")
+    if result.stage == "drift" and result.failed:
+        _note(head, entry, "drift_check", "failed", text, again=True)
     if result.stage == "drift" and result.status in _CHECKED:
         status = {Status.DRIFTED: "drifted", Status.UNDEPLOYED: "undeployed"}.get(result.status, "none")
         _note(head, entry, "drift", status, text if status != "none" else "", again=True)
-    elif result.stage == "deploy" and applied and not result.failed and "drift" in entry:
-        _note(head, entry, "drift", "none", "")
+        _note(head, entry, "drift_check", "ended", "", again=True)
+    elif result.stage == "deploy" and applied and not result.failed:
+        if "drift" in entry:
+            _note(head, entry, "drift", "none", "")
+        if "drift_check" in entry:
+            _note(head, entry, "drift_check", "ended", "")
+
+
+def _expect_checks(head: dict[str, Any], entry: dict[str, Any], *, unverified: bool) -> None:
+    """Add that checks have not passed since the last deploy, unless it is known that they fail; or that they have."""
+    known = (entry.get("checks") or {}).get("status")
+    if unverified and known != "failing":
+        _note(head, entry, "checks", "pending", "its checks have not passed")
+    elif not unverified and known == "pending":
+        _note(head, entry, "checks", "passed", "")
 
 
 def _note(

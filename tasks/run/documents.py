@@ -172,13 +172,19 @@ class StackPart(_Part):
     name: str = Field(description="The stack.")
     path: str = Field(description="Its folder.")
     needs: list[str] = Field(description="The stacks that it needs.")
+    summary: str = Field(description="All there is to say of it, in one line for people: `up to date`, if nothing.")
     deployed: DeployedPart | None = Field(description="The last deploy; null if there was none.")
     affected: bool = Field(description="Whether the next deploy changes it or must look at it.")
     reasons: list[ReasonPart] = Field(description="Why it is affected.")
     unverified: bool = Field(description="Whether it is deployed, but its checks have not passed since.")
     plan: str | None = Field(description="What a deploy would do with the plan that waits for it, in words.")
     deploying: str | None = Field(description="Which run is deploying it now.")
-    drift: DriftedPart | None = Field(description="The last check for drift, unless it was deployed since.")
+    unsaved_state: str | None = Field(description="The file of a state that could not be saved, if there is one.")
+    drift: DriftedPart | None = Field(
+        description="The last check for drift, unless it was deployed since. If its `status` is `failed`, whether the"
+        " stack has drifted is not known."
+    )
+    earlier_drift: DriftedPart | None = Field(description="The last check that ended, if the last one failed.")
     problem: ProblemPart | None = Field(description="Why it could not be determined.")
 
 
@@ -201,6 +207,10 @@ class EntryPart(_Part):
     stack: str | None = Field(description="The stack; null if it is about the ledger itself.")
     outcome: str | None = Field(description="How the deploy ended: `applied` or `failed`.")
     commit: str | None = Field(description="The commit that was deployed.")
+    besides: list[str] = Field(
+        description="Other commits that may be deployed, too: of deploys that did not know of this one, or that this"
+        " one may not have replaced, as it failed; an empty text for a deploy without a commit."
+    )
     serial: int | None = Field(description="The state's serial afterwards.")
     verified: bool | None = Field(description="Whether the checks passed; true without checks, null if not run.")
     pipeline: str | None = Field(description="The pipeline that did it.")
@@ -277,6 +287,7 @@ class StatusDocument(_Document):
     """What is deployed, affected and why, and drifted: `doit status --json`."""
 
     command: Literal["status"] = "status"
+    verdict: str = Field(description="How the stacks are, in one sentence.")
     stacks: list[StackPart] = Field(description="Every stack, in the order of a deploy.")
 
 

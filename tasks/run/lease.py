@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..base.errors import LedgerError
 from ..base.problem import doit
+from ..base.text import short
 from ..ledger import holder
 from ..ledger.record import deployed
 from . import ledgers
@@ -76,6 +77,16 @@ def overtaken(moved: Sequence[str], left: Sequence[str]) -> LedgerError:
     return LedgerError(
         f"{what} by another run since this one started",
         untouched="nothing was applied", next_step="run the same command again; it plans from the current state",
+    )  # fmt: skip
+
+
+def undoing(stack: str, commits: Sequence[str]) -> LedgerError:
+    """The error of a stack of which another run has recorded a deploy since this one announced its own."""
+    found = ", ".join(short(commit) for commit in commits if commit)
+    return LedgerError(
+        f"a deploy{f' of {found}' if found else ''} that this run did not know of was recorded meanwhile",
+        stack=stack, untouched="nothing in this stack was changed",
+        next_step=(doit(f"plan:{stack}"), " makes a new plan to review; then ", doit("deploy")),
     )  # fmt: skip
 
 

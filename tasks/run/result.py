@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .details import CheckRecord
 
 FORMAT = 3
+_DRIFT = "drift"
+_BEFORE = "drift-before"  # where the last check that ended is kept while the latest one has failed
 
 
 class Status(StrEnum):
@@ -44,6 +46,9 @@ class Status(StrEnum):
     NOT_RUN = "not_run"
     SKIPPED = "skipped"
     ADOPTED = "adopted"
+
+
+_ENDED = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED, Status.ADOPTED})  # checks that came to an answer
 
 
 @dataclass
@@ -142,6 +147,8 @@ def write(layout: Layout, result: Result) -> None:
         RecordError: The file cannot be written.
     """
     body = {"format": FORMAT, **result.to_json()}
+    if result.stage == _DRIFT and result.failed:
+        _keep_check(layout, result.stack)
     folder.keep(layout, layout.result(result.stage, result.stack), body, durable=False)
 
 
@@ -169,6 +176,16 @@ def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> 
         return None  # a report says less then; no decision rests on it
 
 
+def _keep_check(layout: Layout, stack: str) -> None:
+    """Keep what the last check that ended has found, before one that failed takes its place."""
+    try:
+        record = read_json(layout.result(_DRIFT, stack))
+    except RecordError:
+        return
+    if isinstance(record, dict) and record.get("status") in _ENDED:
+        folder.keep(layout, layout.result(_BEFORE, stack), record, durable=False)
+
+
 def last_check(layout: Layout, stack: str, last: Receipt | None, say: Callable[[str], None]) -> Result | None:
     """The result of the latest check for drift, unless something was deployed since.
 
@@ -178,7 +195,22 @@ def last_check(layout: Layout, stack: str, last: Receipt | None, say: Callable[[
         last: Its receipt.
         say: Is called with what is wrong with the record.
     """
-    found = read(layout, "drift", stack, say)
+    return _unless_deployed(read(layout, _DRIFT, stack, say), last)
+
+
+def check_before(layout: Layout, stack: str, last: Receipt | None, say: Callable[[str], None]) -> Result | None:
+    """The result of the last check for drift that ended, where the latest one failed; unless it was deployed since.
+
+    Args:
+        layout: Where it is.
+        stack: The stack.
+        last: Its receipt.
+        say: Is called with what is wrong with the record.
+    """
+    return _unless_deployed(read(layout, _BEFORE, stack, say), last)
+
+
+def _unless_deployed(found: Result | None, last: Receipt | None) -> Result | None:
     if found is None or (last is not None and last.finished_at and last.finished_at > found.started_at):
         return None
     return found

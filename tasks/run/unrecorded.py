@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..base.errors import DeployError
 from ..ledger import order
-from ..ledger.machine import Failed, Flush, Mark, Record, Trouble
+from ..ledger.machine import Failed, Flush, Mark, Record
 from . import entries
 from .workingcopy import Known, digest, is_ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..base.errors import LedgerError
     from ..ledger import receipts
     from ..ledger.record import Change
     from ..ledger.session import Session
@@ -94,21 +89,6 @@ class Unrecorded:
         effects = self._session.handle(Flush())
         self.remember()
         return [effect for effect in effects if isinstance(effect, Failed)]
-
-    def write_behind(self, ended: threading.Event, lost: Callable[[LedgerError], None]) -> None:
-        """Write what is applied and checked, every few seconds until the run ends.
-
-        Args:
-            ended: Set when the run ends.
-            lost: Called if another run has taken the lease over.
-        """
-        self._reviewing.wait()  # outside of the lock, for which applies wait
-        while not ended.wait(self._settings.every):
-            with suppress(DeployError):  # reported at the end if it persists
-                self.queue()
-                for failed in self.flush():
-                    if failed.trouble is Trouble.TAKEN:
-                        lost(self._session.problem(failed))
 
     def remember(self) -> None:
         """Remember on this disk what is in the ledger now."""

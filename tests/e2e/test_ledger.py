@@ -227,6 +227,27 @@ def _is_announced(remote: Remote) -> bool:
     return json.loads(base64.b64decode(head["payload"]))["lease"] is not None
 
 
+def test_a_stack_that_is_being_deployed_is_not_called_up_to_date(begun: Remote) -> None:
+    """Not in its row, the last line or the document, although its inputs are those of its receipt here."""
+    begun.clone().doit("deploy")
+    old, change, go = begun.clone(), begun.clone(), begun.base / "go"
+    waiting = _slow().replace("sleep 5", f"until [ -e {go} ]; do sleep 0.1; done")
+    change.write(f"stacks/a/main.tf:{resource(extra=waiting)}")
+    change.commit()
+    begun.push(change)
+    process = begun.clone().start("deploy")
+    wait_for(lambda: _is_announced(begun), "the announcement")
+    said = old.doit("status").out
+    by = {stack["name"]: stack["deploying"] for stack in document(old, "status")["stacks"]}
+    go.touch()
+    process.communicate()
+    row = next(line for line in said.splitlines() if line.startswith("a "))
+    assert row.endswith(f"  being deployed by {by['a']}")
+    number = sum(label is not None for label in by.values())
+    assert f"local: 3 stacks, {number} being deployed" in said
+    assert "all up to date" not in said
+
+
 def test_a_lease_is_given_back_with_a_reason(begun: Remote) -> None:
     job = begun.clone()
     assert "needs a reason" in job.doit("ledger", "release", code=1).out

@@ -124,35 +124,6 @@ def test_a_release_by_hand_is_refused_while_the_forge_says_that_the_pipeline_run
     died.clone().doit("deploy", CI_PIPELINE_ID="8")
 
 
-def test_a_run_that_has_lost_its_lease_begins_no_further_apply(
-    build: Callable[..., Repository], tmp_path: Path
-) -> None:
-    config = minimal_config("stacks:\n  b: {depends_on: [a]}\nledger: {kind: git, every: 1}\n")
-    first = build(
-        config.replace("{root}/.state/", f"{tmp_path / 'states'}/"), f"stacks/b/main.tf:{resource()}",
-        *(f"stacks/{name}/main.tf:{resource(extra=_until(tmp_path / name))}" for name in "ac"),
-    )  # fmt: skip
-    remote = Remote(tmp_path, first)
-    remote.clone().doit("ledger", "init")
-    job = remote.clone()
-    process = job.start("-n", "2", "deploy")
-    wait_for(lambda: len(_applying(job)) == 2, "both applies")
-    before = remote.clone().doit("allow=running", "reason=it hangs", "ledger", "release").out
-    assert "started but not finished: a, b, c" in before
-    (tmp_path / "c").touch()
-    wait_for(lambda: "deploy     c" in remote.clone().doit("log").out, "the receipt of c")
-    (tmp_path / "a").touch()
-    out, _ = process.communicate()
-    assert process.returncode == 1
-    assert "the lease of the ledger at refs/heads/doit-tofu/local/ledger of origin was taken over" in " ".join(
-        out.split()
-    )
-    assert sorted(_applying(job)) == ["a", "c"]
-    assert "b  deployed" not in out
-    remote.clone().doit("deploy")
-    assert "all up to date" in remote.clone().doit("status").out
-
-
 def test_a_job_for_checks_leaves_the_lease_to_the_deploy_of_its_pipeline(
     build: Callable[..., Repository], tmp_path: Path
 ) -> None:

@@ -251,6 +251,36 @@ def test_a_rewritten_ledger_is_rebuilt_over_what_is_there(signed: Remote) -> Non
     assert "3 stacks, all up to date" in signed.clone().doit("status").out
 
 
+@pytest.mark.parametrize("left", ["whole", "head", "shards", "nothing"])
+def test_a_rebuilt_ledger_still_refuses_older_commits(signed: Remote, left: str) -> None:
+    """Of a ledger that can be read, or partly, each commit that it names counts; of one that is gone, none can."""
+    [rebuild] = documented("Lost, or not to be trusted")
+    old = signed.clone()
+    change(signed, "c", resource("newer")).doit("deploy", **Signed)
+    new = signed.git("rev-parse", "main")
+    content = Content.of(signed)
+    if left == "head":  # signed by a stranger
+        head, _ = record.read_head(content.head)
+        content.head = statement.seal(head.content(), statement.HEAD, [SigningKey(b"s" * 32)]).to_bytes()
+        content.put()
+    elif left == "shards":  # of which the one with `c` is damaged
+        content.shards[record.blob_name(record.shard_of("c"))] = b"{}"
+        content.put()
+    elif left == "nothing":
+        signed.git("update-ref", "-d", REF)
+    said = run(signed.clone(), rebuild, **Signed).out
+    known = f"c: from its state; counts as affected, as it may not be the latest; none older than {new[:8]} is deployed"
+    assert (known in said) is (left != "nothing")
+    assert ("a, b, c: their commits are not known, so no older one is refused: deploy" in said) is (left == "nothing")
+    if left != "nothing":
+        old.git("fetch", "--quiet")
+        refused = old.doit("deploy:c", code=1, **Signed).out
+        assert f"{new[:8]} is deployed, and {old.git('rev-parse', 'HEAD')[:8]} is older" in refused
+        assert _value(signed) == "newer"
+    signed.clone().doit("deploy", **Signed)
+    assert "3 stacks, all up to date" in signed.clone().doit("status").out
+
+
 def test_a_rebuilt_ledger_still_guards_the_states(signed: Remote) -> None:
     [rebuild] = documented("Lost, or not to be trusted")
     signed.git("update-ref", "-d", REF)
@@ -392,6 +422,9 @@ def test_of_two_deploys_that_did_not_know_of_each_other_neither_is_undone_by_an_
     )  # its own disk is not all
     assert _value(remote) == "there"
     here.doit("ledger", "push")  # both are recorded now
+    last = document(remote.clone(), "log", "c")["entries"][-1]
+    assert (last["commit"], last["besides"]) == (old, [new])
+    assert f"commit {old[:8]}  {new[:8]} may be deployed, too" in remote.clone().doit("log", "c").out.splitlines()[0]
     fresh = remote.clone()
     fresh.git("checkout", "--quiet", old)
     assert f"{new[:8]} is deployed, and {old[:8]} is older" in fresh.doit("deploy", code=1).out

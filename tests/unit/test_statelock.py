@@ -125,3 +125,36 @@ def test_the_holder_of_a_local_lock_is_found(tmp_path: Path) -> None:
         holder.communicate()
     assert text.splitlines()[-1] == f"    kill -INT {holder.pid}"
     assert "kill" not in statelock.way_out(Lock("x", "terraform.tfstate"), context)
+
+
+REFUSED = """
+│ Error: Error acquiring the state lock
+│
+│ Error message: {said}
+│
+│ OpenTofu acquires a state lock to protect the state from being written
+"""
+TRUNCATED = """failed to write backup file: 2 problems:
+│
+│ - Unsupported state file format: The state file could not be parsed as JSON:
+│ syntax error at byte offset 300.
+│ - Unsupported state file format: The state file can not be checked for
+│ presence of encryption: unexpected end of JSON input"""
+UNREADABLE = """2 errors occurred:
+│ 	* resource temporarily unavailable
+│ 	* state file "states/of/all/a-local.tfstate" locked, but could not unmarshal
+│ lock info: unexpected end of JSON input"""
+ENDED = """2 errors occurred:
+│ 	* resource temporarily unavailable
+│ 	* open ../../.state/of/all/.a-local.tfstate.lock.info:
+│ no such file or directory"""
+
+
+@pytest.mark.parametrize("said", [UNREADABLE, ENDED], ids=["not written yet", "removed"])
+def test_a_local_lock_that_ends_between_two_looks_is_tried_again(said: str) -> None:
+    assert statelock.vanished(_done(REFUSED.format(said=said)))
+
+
+def test_a_truncated_state_is_no_lock_that_has_ended() -> None:
+    """It took `engine.lock_timeout` until that was said, and an engine started three times a second meanwhile."""
+    assert not statelock.vanished(_done(REFUSED.format(said=TRUNCATED)))

@@ -41,6 +41,7 @@ export function feed(environments: Known[], since: number, clock: number): Secti
     { title: 'Unhealthy', mark: 'failing', items: facts(environments, since, 'checks', 'failing') },
     { title: 'Locked', mark: 'locked', items: facts(environments, since, 'locked', 'locked') },
     { title: 'Newly drifted', mark: 'drifted', items: facts(environments, since, 'drift', 'drifted') },
+    { title: 'Drift check failed', mark: 'unchecked', items: facts(environments, since, 'driftCheck', 'failed') },
     { title: 'Undeployed', mark: 'affected', items: facts(environments, since, 'affected', 'affected') },
     { title: 'Stale reviews', mark: 'stale', items: environments.flatMap((known) => stale(known, since, clock)) },
     {
@@ -76,7 +77,9 @@ const covers = (one: Line, other: Line): boolean =>
   other.stages.every((stage) => one.stages.includes(stage)) &&
   other.touched.every((stack) => one.touched.includes(stack) || one.unaffected > 0);
 
-function facts(environments: Known[], since: number, key: 'checks' | 'locked' | 'drift' | 'affected', status: string) {
+type Key = 'checks' | 'locked' | 'drift' | 'driftCheck' | 'affected';
+
+function facts(environments: Known[], since: number, key: Key, status: string) {
   return environments.flatMap(({ name, overview }) =>
     (overview?.stacks ?? []).flatMap((stack): Item[] => {
       const fact = stack[key];

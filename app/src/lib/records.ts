@@ -127,6 +127,8 @@ export interface StackEntry {
   apply: Fact | null;
   affected: Fact | null;
   drift: Fact | null;
+  /** Whether the last check for drift came to an answer. */
+  driftCheck: Fact | null;
   checks: Fact | null;
   locked: Fact | null;
 }
@@ -337,6 +339,7 @@ export function parseOverview(value: unknown): Overview | null {
       apply: fact(entry.apply),
       affected: fact(entry.affected),
       drift: fact(entry.drift),
+      driftCheck: fact(entry.drift_check),
       checks: fact(entry.checks),
       locked: fact(entry.locked)
     };

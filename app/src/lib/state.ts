@@ -12,6 +12,8 @@ export const MARKS: Record<string, { shape: string; word: string; tone: string }
   failing: { shape: '✕', word: 'unhealthy', tone: 'bad' },
   broken: { shape: '✕', word: 'apply failed', tone: 'bad' },
   drifted: { shape: '▲', word: 'drifted', tone: 'warn' },
+  unchecked: { shape: '▲', word: 'drift check failed', tone: 'warn' },
+  unverified: { shape: '◇', word: 'unverified', tone: 'info' },
   undeployed: { shape: '◇', word: 'undeployed', tone: 'info' },
   affected: { shape: '◆', word: 'affected', tone: 'info' },
   locked: { shape: '■', word: 'locked', tone: 'warn' },
@@ -36,13 +38,25 @@ export function marks(stack: StackEntry): string[] {
   if (stack.checks?.status === 'failing') found.push('failing');
   if (stack.locked?.status === 'locked') found.push('locked');
   if (stack.drift?.status === 'drifted') found.push('drifted');
+  if (stack.driftCheck?.status === 'failed') found.push('unchecked');
   if (stack.affected?.status === 'affected') found.push('affected');
+  if (stack.checks?.status === 'pending') found.push('unverified');
   if (found.length === 0) found.push(stack.deployed ? 'deployed' : 'none');
   return found;
 }
 
 /** The marks of stacks, most urgent first. */
-export const BY_URGENCY = ['broken', 'failing', 'locked', 'drifted', 'affected', 'none', 'deployed'];
+export const BY_URGENCY = [
+  'broken',
+  'failing',
+  'locked',
+  'drifted',
+  'unchecked',
+  'affected',
+  'unverified',
+  'none',
+  'deployed'
+];
 /** The marks that need action. */
 export const URGENT = BY_URGENCY.slice(0, BY_URGENCY.indexOf('none'));
 

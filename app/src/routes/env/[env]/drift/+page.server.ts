@@ -33,6 +33,9 @@ export async function load({ params, parent }) {
     resolved: shown([...groups.resolved, ...gone.map(({ stack, address }) => ({ stack, address }))]),
     ignored: shown(groups.ignored),
     undeployed: shown(groups.undeployed),
+    failed: shown(
+      stacks.flatMap(({ name, driftCheck }) => (driftCheck?.status === 'failed' ? [{ name, ...driftCheck }] : []))
+    ),
     ways: shown(driftWays(checks).filter((item) => status.get(item.stack)?.status === 'drifted')),
     checks: lines.length,
     last: lines[0] ? listed(lines[0]) : null,
