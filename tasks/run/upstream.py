@@ -53,18 +53,17 @@ def values(run: Run, stack: Stack) -> Given:
             missing.append(variable)
         else:
             given[variable] = output.value
-    for read_here in run.project.remote_reads.get(stack.name, ()):
-        known = outputs.stored(run.layout, read_here.stack) or {}
-        if any(output.digest == inputs.NOT_RECORDED for output in known.values()):
-            _of_now(run, run.project.stacks[read_here.stack], known)
+    for name in sorted({found.stack for found in run.project.remote_reads.get(stack.name, ())}):
+        _compare(run, run.project.stacks[name])
     return Given(given, missing)
 
 
 class _States:
-    """The outputs that a run has read from states, by stack; `lock` is held while one is read."""
+    """The outputs that a run has read from states, by stack, and those compared; `lock` is held while one is read."""
 
     def __init__(self, _: Run) -> None:
         self.outputs: dict[str, dict[str, Output]] = {}
+        self.compared: set[str] = set()
         self.lock = threading.Lock()
 
 
@@ -98,6 +97,23 @@ def _of_now(run: Run, stack: Stack, recorded: Mapping[str, Output]) -> dict[str,
     if not all(outputs.agree(recorded[name], found[name], keys.all) for name in comparable):
         outputs.store(run.layout, stack.name, found, run.mask, keys.current)
     return found
+
+
+def _compare(run: Run, stack: Stack) -> None:
+    """Record the outputs of a stack whose state the engine reads by itself, if the ledger says others; once a run.
+
+    Without a ledger, only this disk says what is deployed, and another value is drift.
+    """
+    states, known = run.once(_States), outputs.stored(run.layout, stack.name)
+    if run.recording is None or known is None or stack.name in run.applied:
+        return
+    with states.lock:
+        if stack.name in states.compared:
+            return
+        states.compared.add(stack.name)
+        is_whole = all(output.digest != inputs.NOT_RECORDED for output in known.values())
+        if not (is_whole and readstate.is_as_left(run, stack, assess_once(run, stack).receipt)):
+            _of_now(run, stack, known)
 
 
 def is_unrecorded(run: Run, stack: Stack) -> bool:

@@ -487,6 +487,26 @@ def test_what_was_planned_with_an_output_that_nobody_recorded_is_planned_again(r
     assert "all up to date" in remote.clone().doit("status").out
 
 
+def test_a_state_that_the_engine_reads_by_itself_is_one_that_the_receipt_names(remote: Remote) -> None:
+    remote.clone().doit("ledger", "init")
+    path = remote.base / "states/a-local.tfstate"
+    reading = (
+        'terraform {\n  backend "local" {}\n}\n\ndata "terraform_remote_state" "a" {\n  backend = "local"\n'
+        f'  config  = {{ path = "{path}" }}\n}}\n\nresource "terraform_data" "it" {{\n'
+        "  input = data.terraform_remote_state.a.outputs.value\n}\n\n"
+        'output "value" {\n  value = terraform_data.it.output\n}\n'
+    )
+    change(remote, "b", reading)
+    configure(remote, "  b: {inputs: {x: a.value}}\n", "  b: {}\n").doit("deploy")
+    _set_output(path, json.loads(path.read_text()), "elsewhere", 1)  # as a deploy that was never recorded leaves it
+    job = change(remote, "b", f"{reading}# changed\n")
+    job.doit("deploy")
+    assert _value(remote, "b") == "elsewhere"
+    change(remote, "a", f"{resource()}# changed\n").doit("deploy")
+    assert (_value(remote, "a"), _value(remote, "b")) == ("1", "1")
+    assert "all up to date" in remote.clone().doit("status").out
+
+
 def test_a_value_of_another_state_stays_in_no_clone(remote: Remote) -> None:
     """What a run found in a state, and recorded of it, is not what the ledger says: every clone says the same."""
     remote.clone().doit("ledger", "init")
