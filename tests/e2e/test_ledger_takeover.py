@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.test_ledger import LEDGER, Remote, _is_announced, _slow
-from tests.repository import Repository, minimal_config, resource, wait_for
+from tests.repository import Repository, copy_tree, minimal_config, resource, wait_for
 from tests.servers.forge import TOKEN, Answer, Forge
 
 if TYPE_CHECKING:
@@ -145,6 +145,28 @@ def test_a_job_for_checks_leaves_the_lease_to_the_deploy_of_its_pipeline(
     out, _ = process.communicate()
     assert process.returncode == 0, out
     assert not _is_announced(remote)
+
+
+def test_a_copy_of_a_clone_does_not_hold_its_lease(build: Callable[..., Repository], tmp_path: Path) -> None:
+    """It has the clone's id, and is another place: two runs would deploy at once."""
+    first = build(
+        minimal_config(LEDGER).replace("{root}/.state/", f"{tmp_path / 'states'}/"),
+        f"stacks/a/main.tf:{resource(extra=_until(tmp_path / 'a'))}", f"stacks/b/main.tf:{resource()}",
+    )  # fmt: skip
+    remote = Remote(tmp_path, first)
+    job, copied = remote.clone(), remote.clone()
+    job.doit("ledger", "init")
+    copy_tree(job.path, copied.path)
+    process = job.start("deploy:a")
+    wait_for(lambda: "a" in _applying(job), "its apply")
+    said = copied.doit("deploy:b", code=1).out
+    assert "a run outside of CI (clone " in said
+    assert "has been deploying 'local' since" in said
+    assert _applying(copied) == []
+    (tmp_path / "a").touch()
+    out, _ = process.communicate()
+    assert process.returncode == 0, out
+    copied.doit("deploy:b")
 
 
 def _until(path: Path) -> str:
