@@ -15,11 +15,8 @@ from .base.errors import DeployError, EngineError, UnformattedError
 from .base.problem import Where
 from .base.text import plural
 from .engine import diagnostics
-from .engine.command import Context
-from .engine.engine import failure
 from .project import variables
-from .run import validated
-from .run.action import stage_action
+from .run.action import described, stage_action
 from .run.assessment import assess_once
 from .run.commandline import COMMANDS
 from .run.result import Result, Status
@@ -28,6 +25,7 @@ from .run.selection import Part
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from .engine.command import Context
     from .project.stack import Stack
     from .run.run import Run
     from .run.taskdict import TaskDict
@@ -54,7 +52,7 @@ def tasks(run: Run) -> Iterator[TaskDict]:
             "name": name,
             "actions": [stage_action(run, STAGE, name, formats.act)],
             "task_dep": build.needed_by(run, stack),
-            "uptodate": [uptodate],
+            "uptodate": [described(uptodate)],
             "doc": f"validate {stack.path}",
         }
 
@@ -66,6 +64,8 @@ def up_to_date(run: Run, stack: Stack) -> bool:
             return True
     except DeployError:
         pass  # the plan reports it
+    from .run import validated
+
     return validated.is_known(run, stack)
 
 
@@ -99,6 +99,8 @@ class Formats:
 
     def act(self, run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG002 - a stage's signature
         """Validate one stack: the format of its files and its modules', then `tofu validate`."""
+        from .run import validated
+
         problems = self._of(stack)
         if problems:
             # The differences show code, so also the defaults of variables that are declared sensitive.
@@ -133,6 +135,8 @@ class Formats:
     @cached_property
     def _unformatted(self) -> list[str]:
         """The files of the run's stacks that are not formatted; of all stacks where this run is one of many jobs."""
+        from .run import validated
+
         run = self._run
         names = run.project.stacks if run.request.part is Part.JOB else run.asked.validated
         files = {path for name in names for path in validated.readable_files(run, run.project.stacks[name])}
@@ -140,6 +144,8 @@ class Formats:
         return [path for path, problem in sorted(found.items()) if not problem.broken and path in files]
 
     def _of(self, stack: Stack) -> list[BadFile]:
+        from .run import validated
+
         with self._lock:
             if self._problems is None:
                 self._problems = self._ask()
@@ -148,6 +154,9 @@ class Formats:
 
     def _ask(self) -> dict[str, BadFile]:
         """The diff or parse error of each file that `tofu fmt` would change, by path."""
+        from .engine.command import Context
+        from .run import validated
+
         run, project = self._run, self._run.project
         paths = {path for stack in project.stacks.values() for path in validated.readable_files(run, stack)}
         paths = {path for path in paths if not path.endswith(".json")}
@@ -162,6 +171,8 @@ class Formats:
 
     def _ask_some(self, where: Context, names: list[str]) -> dict[str, BadFile]:
         """One call; a file that does not parse hides the format of others, so it is left out of another call."""
+        from .engine.engine import failure
+
         problems: dict[str, BadFile] = {}
         while names:
             done = self._run.engine().run(where, "fmt", "-no-color", "-check", "-diff", "-list=true", *names)

@@ -111,7 +111,7 @@ def read(layout: Layout, stack: str) -> Receipt | None:
         return None
     try:
         found = typed.read(Receipt, {"inputs": None, **fields(record)})  # missing inputs are not empty ones
-        return replace(found, format=max(found.format, FORMAT))
+        return found if found.format >= FORMAT else replace(found, format=FORMAT)
     except ShapeError as error:
         raise RecordError(
             f"{layout.relative(path)} is not a receipt: {error}",

@@ -309,6 +309,6 @@ class Report:
 def _sum(counts: Iterable[Counts]) -> Counts:
     total = dict.fromkeys(asdict(Counts()), 0)
     for each in counts:
-        for name, number in asdict(each).items():
+        for name, number in vars(each).items():  # `asdict` copies, which takes longer than all else here
             total[name] += number
     return Counts(**total)

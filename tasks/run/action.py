@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getopt
+import inspect
+import os
 import posixpath
 import time
 from dataclasses import replace
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
 
     from .commandline import OptionDict
     from .taskdict import TaskDict
+
+
+_TAKES_TASK = inspect.Signature([inspect.Parameter("task", inspect.Parameter.POSITIONAL_OR_KEYWORD)])
+_TAKES_NOTHING = inspect.Signature()
 
 
 class Action(BaseAction):  # type: ignore[misc]
@@ -174,16 +180,17 @@ def is_current(run: Run, stage: str, stack: Stack, check: Check) -> Callable[...
 
             current = not hooks.owed(run, stage, stack)
         if current:
-            task.targets = [target for target in task.targets if _exists(target)]  # none is missing, as none is needed
+            # None is missing, as none is needed; called for every stack, so without a `Path`.
+            task.targets = [target for target in task.targets if os.path.exists(target)]  # noqa: PTH110
         return current
 
+    return described(uptodate, takes_task=True)
+
+
+def described(uptodate: Callable[..., bool], *, takes_task: bool = False) -> Callable[..., bool]:
+    """An `uptodate` callable whose arguments doit need not find out: that would take it longer than to call it."""
+    uptodate.__signature__ = _TAKES_TASK if takes_task else _TAKES_NOTHING  # type: ignore[attr-defined]
     return uptodate
-
-
-def _exists(path: str) -> bool:
-    from pathlib import Path
-
-    return Path(path).exists()
 
 
 def late_options(

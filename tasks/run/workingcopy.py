@@ -89,9 +89,10 @@ class WorkingCopy:
         Raises:
             RecordError: They cannot be read.
         """
-        receipt, outputs = read_json(self._layout.receipt(stack)), read_json(self._layout.outputs(stack))
+        receipt = read_json(self._layout.receipt(stack))
         if not isinstance(receipt, dict):
             return None
+        outputs = read_json(self._layout.outputs(stack))
         return receipts.Record(receipt, outputs if isinstance(outputs, dict) else None)
 
     def is_unrecorded(self, stack: str) -> bool:

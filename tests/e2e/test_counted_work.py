@@ -111,6 +111,17 @@ def test_a_run_that_has_to_look_imports_only_what_its_command_uses(many: Callabl
     assert len(shown["modules"]) <= 500, len(shown["modules"])
 
 
+def test_a_plan_that_finds_nothing_to_do_imports_nothing_that_acts(many: Callable[[int], Repository]) -> None:
+    found = counted(many(FEW), "plan")
+    assert "pydantic" in found["modules"]  # no snapshot answered it
+    acting = {
+        "tasks.applying", "tasks.repair", "tasks.drift", "tasks.verify", "tasks.plans.making", "tasks.plans.acceptance",
+        "tasks.engine.engine", "tasks.engine.planfile.document", "tasks.ledger.machine", "tasks.run.statecopies",
+    }  # fmt: skip
+    assert not acting & set(found["modules"])
+    assert len(found["modules"]) <= 580, len(found["modules"])
+
+
 def test_a_changed_module_is_found_without_a_process_or_file_more_for_stacks_that_do_not_use_it(
     many: Callable[[int], Repository], tmp_path: Path
 ) -> None:

@@ -380,8 +380,8 @@ def test_no_documented_command_is_left_untried() -> None:
 
 
 def test_a_state_is_accepted_by_the_command_that_the_docs_show(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
-    remote.clone().doit("deploy")
+    remote.clone().prepare("ledger", "init")
+    remote.clone().prepare("deploy")
     done = remote.clone().doit("accept=c:5f0c7a52:9", "reason=moved by hand", "ledger", "accept")
     assert "accepted: c" in done.out
     audit(remote)
@@ -391,7 +391,7 @@ def test_a_state_is_accepted_by_the_command_that_the_docs_show(remote: Remote) -
 
 
 def test_a_machine_that_knows_the_ledger_begins_no_new_one_from_what_it_has(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
+    remote.clone().prepare("ledger", "init")
     old = remote.clone()
     old.doit("deploy")
     change(remote, "c", resource("newer")).doit("deploy")
@@ -403,8 +403,8 @@ def test_a_machine_that_knows_the_ledger_begins_no_new_one_from_what_it_has(remo
 
 
 def test_of_two_deploys_that_did_not_know_of_each_other_neither_is_undone_by_an_older_commit(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
-    remote.clone().doit("deploy")
+    remote.clone().prepare("ledger", "init")
+    remote.clone().prepare("deploy")
     here = change(remote, "c", resource("here"))
     old = here.git("rev-parse", "HEAD")
     hook = remote.path / "hooks/pre-receive"
@@ -440,7 +440,7 @@ def test_of_two_deploys_that_did_not_know_of_each_other_neither_is_undone_by_an_
 
 
 def test_a_run_that_was_killed_and_is_repeated_later_has_not_failed(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
+    remote.clone().prepare("ledger", "init")
     killed = change(remote, "c", resource("new"))
     package = "doit_tofu" if INSTALLED else "tasks"
     die = f"import os\n\nimport {package}.applying\n\n{package}.applying._run_apply = lambda *_: os.kill(os.getpid(), 9)\n"
@@ -454,8 +454,8 @@ def test_a_run_that_was_killed_and_is_repeated_later_has_not_failed(remote: Remo
 
 
 def test_without_the_remote_a_deploy_goes_on_and_is_recorded_later(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
-    remote.clone().doit("deploy")
+    remote.clone().prepare("ledger", "init")
+    remote.clone().prepare("deploy")
     job = change(remote, "c", resource("new"))
     job.git("remote", "remove", "origin")
     refused = job.doit("deploy", code=1).out
@@ -472,8 +472,8 @@ def test_without_the_remote_a_deploy_goes_on_and_is_recorded_later(remote: Remot
 
 
 def test_what_was_planned_with_an_output_that_nobody_recorded_is_planned_again(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
-    remote.clone().doit("deploy")
+    remote.clone().prepare("ledger", "init")
+    remote.clone().prepare("deploy")
     elsewhere = remote.clone()
     elsewhere.write(f"stacks/a/main.tf:{resource('2')}")
     elsewhere.commit()
@@ -566,7 +566,7 @@ def test_an_output_that_is_null_is_a_value_in_every_clone(remote: Remote) -> Non
 
 
 def test_what_is_not_a_ledger_is_not_rebuilt_over(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
+    remote.clone().prepare("ledger", "init")
     main = remote.git("rev-parse", "main")
     remote.git("update-ref", REF, main)
     refused = remote.clone().doit("reason=lost", "ledger", "rebuild", code=1).out
@@ -576,7 +576,7 @@ def test_what_is_not_a_ledger_is_not_rebuilt_over(remote: Remote) -> None:
 
 
 def test_status_says_that_it_could_not_read_the_ledger(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
+    remote.clone().prepare("ledger", "init")
     job = remote.clone()
     remote.path.rename(remote.path.with_name("gone.git"))
     assert "what other machines have deployed is not known here" in job.doit("status").out

@@ -54,7 +54,7 @@ def repository(build: Callable[..., Repository], backend: Backend, tmp_path: Pat
     )
     (tmp_path / "world").mkdir()
     built.variables.update(backend.variables, WORLD=str(tmp_path / "world"))
-    built.doit("deploy")
+    (built.prepare if backend.kind == "local" else built.doit)("deploy")
     return built
 
 
