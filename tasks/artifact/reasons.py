@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ..base.text import few
-from .inputs import ABSENT, VALUES, Input, InputKind
+from .inputs import ABSENT, NOT_RECORDED, VALUES, Input, InputKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +66,7 @@ class Reason:
 def between(
     before: Inputs, after: Inputs, since: str = "", why_read: Callable[[str], str | None] = lambda _: None
 ) -> list[Reason]:
-    """How two sets of inputs differ, the likeliest cause first.
+    """How two sets of inputs differ, the likeliest cause first; what is not recorded of the earlier ones has changed.
 
     Args:
         before: The earlier inputs.
@@ -75,7 +75,8 @@ def between(
         why_read: Why a file is an input, if that is not obvious; see `RootModule.why_read`.
     """
     found = []
-    for item in before.differing(after):
+    unknown = {item for item, digest in before.digests.items() if digest == NOT_RECORDED}
+    for item in sorted({*before.differing(after), *unknown}, key=lambda item: item.rank):
         why = Why.ADDED if item not in before.digests else Why.REMOVED if item not in after.digests else Why.CHANGED
         if after.digests.get(item) == ABSENT:
             why = Why.MISSING

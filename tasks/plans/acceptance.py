@@ -95,7 +95,7 @@ def accept(run: Run, stack: Stack) -> Result | None:
     """
     errored.refuse(run, stack)
     waits = store.pending(run.layout, stack.name) and store.origin(run.layout, stack.name) != "deploy"
-    if run.request.part is not None:
+    if run.request.part is not None or (waits and upstream.is_unrecorded(run, stack)):
         upstream.values(run, stack)  # what the plan's job read from states is not here: it is an input all the same
     elif not waits:
         return None

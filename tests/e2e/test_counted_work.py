@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -61,6 +62,9 @@ def counted(repository: Repository, *command: str) -> dict[str, Any]:
         env=repository.environment(COUNTED=str(told)),
     )  # fmt: skip
     found: dict[str, Any] = json.loads(told.read_text())
+    found["modules"] = [
+        re.sub(r"^doit_tofu\b", "tasks", name) for name in found["modules"]
+    ]  # where the wheel is tested
     return found
 
 
@@ -91,7 +95,7 @@ def test_without_changes_nothing_is_loaded_and_no_file_of_a_stack_is_opened(
     assert "pydantic" in first["modules"]  # the run that found the answer
     again = counted(repository, command)
     assert not HEAVY & set(again["modules"])
-    assert len(ours(again)) <= 24, ours(again)
+    assert len(ours(again)) <= 25, ours(again)
     assert again["started"] == []
     assert [path for path in again["opened"] if not path.startswith(".deploy/")] == [
         path for path in again["opened"] if path in ("dodo.py", "doit.cfg", "pyproject.toml")
