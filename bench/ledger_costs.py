@@ -1,5 +1,7 @@
 """What a ledger costs, counted at a proxy: `python bench/ledger_costs.py [--latency S] [--only a,b,c,d,e,f]`.
 
+`--stacks` and `--rounds` are those of part f.
+
 A real `git http-backend` behind a proxy that takes 200 ms for each answer and each connection. Operations are git's
 fetches and pushes; requests are HTTP requests, and bytes are those on the wire, both ways together.
 
@@ -8,7 +10,7 @@ b. A deploy of 1 of 1,000 stacks in a fresh clone.
 c. A plan with nothing to do, with and without the ledger: in a fresh clone, and in one that has read it before.
 d. 10,000 receipts: time and memory to read all of them, in a fresh clone.
 e. An audit of 10,000 entries, signed.
-f. Nothing to do in fresh clones of 1,000 stacks, without latency: `plan`, `deploy` and `status`, beside the same
+f. Nothing to do in fresh clones of many stacks (1,000), without latency: `plan`, `deploy` and `status`, beside the same
    without a ledger in a repository whose records are on the disk; both look at every stack.
 """
 
@@ -23,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -224,14 +227,14 @@ def audit_of_10000(base: Path, _latency: float) -> None:
     project.stop()
 
 
-def fresh_clones(base: Path, _latency: float) -> None:
+def fresh_clones(base: Path, _latency: float, stacks: int, number: int) -> None:
     """Part f."""
-    print("f. nothing to do among 1,000 stacks, in fresh clones with the ledger")
-    project = Project(base, 1000, 0.0, deployed=True)
+    print(f"f. nothing to do among {stacks:,} stacks, in fresh clones with the ledger")
+    project = Project(base, stacks, 0.0, deployed=True)
     for command in ("plan", "deploy", "status"):
         project.doit(project.without, command)  # so that the index of files is there, as after a deploy
         rounds = []
-        for _ in range(_ROUNDS):
+        for _ in range(number):
             fresh = project.doit(project.clone(), command)
             shutil.rmtree(project.without / ".deploy/.cache/snapshots", ignore_errors=True)
             rounds.append((fresh, project.doit(project.without, command)))
@@ -241,7 +244,10 @@ def fresh_clones(base: Path, _latency: float) -> None:
             statistics.median(fresh.seconds for fresh, _ in rounds),
             max(f.megabytes for f, _ in rounds),
         )
-        print(f"  {command:<8}{seconds:7.2f} s  {wall:.2f} of it without ({processor:.2f}), {megabytes:.0f} MB")
+        print(
+            f"  {command:<8}{seconds:7.2f} s  {wall:.2f} of it without ({processor:.2f}), {megabytes:.0f} MB",
+            flush=True,
+        )
     project.stop()
 
 
@@ -250,14 +256,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--latency", type=float, default=0.2, help="seconds of a round trip")
     parser.add_argument("--only", default="a,b,c,d,e,f", help="the parts to measure, with commas between them")
+    parser.add_argument("--stacks", type=int, default=1_000, help="stacks of part f")
+    parser.add_argument("--rounds", type=int, default=_ROUNDS, help="rounds of part f")
     options = parser.parse_args(arguments)
-    parts = {
+    parts: dict[str, Callable[[Path, float], None]] = {
         "a": deploy_of_100,
         "b": one_of_1000,
         "c": nothing_to_do,
         "d": receipts_of_10000,
         "e": audit_of_10000,
-        "f": fresh_clones,
+        "f": partial(fresh_clones, stacks=options.stacks, number=options.rounds),
     }
     for part in options.only.split(","):
         base = Path(tempfile.mkdtemp(prefix="ledger-costs-"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -10,12 +12,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 STACKS_PER_MODULE = 10
 
-_DODO = f"""\
-import sys
+INSTALLED = "doit_tofu"
+PACKAGE = INSTALLED if importlib.util.find_spec(INSTALLED) else "tasks"  # what users run, where it is installed
 
-sys.path.insert(0, {str(ROOT)!r})
-from tasks import *
-"""
+_DODO = f"from {PACKAGE} import *\n"
+if PACKAGE != INSTALLED:
+    _DODO = f"import sys\n\nsys.path.insert(0, {str(ROOT)!r})\n{_DODO}"
 _CONFIG = """\
 version: 1
 backend: {kind: local, settings: {path: "../../.state/{stack}-{environment}.tfstate"}}
@@ -68,6 +70,23 @@ def create(base: Path, stacks: int, per_module: int = STACKS_PER_MODULE) -> Path
         _write(root / "stacks" / name / "main.tf", _STACK.format(name=name, module=module))
     _run(root, ["git", "init", "--initial-branch=main"], ["git", "add", "."], ["git", "commit", "--message=begin"])
     return root
+
+
+def measured() -> str:
+    """What is measured: the installed wheel, or this checkout, whose templates are compiled in every run."""
+    spec = importlib.util.find_spec(INSTALLED)
+    if spec is None or spec.origin is None:
+        return "this checkout (install its wheel to measure what users run)"
+    same = _code(Path(spec.origin).parent) == _code(ROOT / "tasks")
+    return "the installed wheel" if same else "the installed wheel, which is NOT made of this checkout"
+
+
+def _code(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        if not {"compiled", "tools"} & set(path.relative_to(folder).parts):  # the build adds these
+            digest.update(f"{path.relative_to(folder)}".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def for_terramate(root: Path, base: Path) -> Path:

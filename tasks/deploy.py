@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from . import applying, plan, repair, verify
+from . import plan
 from .artifact import receipt, store
 from .base.errors import ArtifactRefusedError
 from .base.text import plural
 from .forges import gate
-from .plans import acceptance, shown
-from .run import checkblocks, commandline, stateguard, succession, upstream
+from .run import checkblocks, commandline, stateguard
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
 from .run.commandline import COMMANDS
@@ -33,8 +32,11 @@ STAGE = "deploy"
 
 
 def tasks(run: Run) -> Iterator[TaskDict]:
-    """`deploy:<stack>`: runs after the barrier and after the deploys of its upstreams."""
-    repaired = repair.stacks(run) if run.request.repair is not None else None
+    """`deploy:<stack>`: runs after the barrier and after the deploys of its upstreams.
+
+    What only a stack that is not up to date needs is imported by its action.
+    """
+    repaired = _to_repair(run)
     options = commandline.repair_options()
     yield {"name": None, "doc": COMMANDS[STAGE], "params": options}
     for name, stack in run.project.stacks.items():
@@ -49,6 +51,15 @@ def tasks(run: Run) -> Iterator[TaskDict]:
             "uptodate": [is_current(run, STAGE, stack, up_to_date)],
             "doc": f"deploy {stack.path}",
         }
+
+
+def _to_repair(run: Run) -> frozenset[str] | None:
+    """The stacks that this run repairs; None if it is no repair."""
+    if run.request.repair is None:
+        return None
+    from . import repair
+
+    return repair.stacks(run)
 
 
 def barrier(run: Run) -> TaskDict:
@@ -76,8 +87,13 @@ def plan_or_accept(run: Run, stack: Stack, forced: bool) -> Result:
     """What `plan:<stack>` does: in a deploy it accepts the artifact that was handed over, or refuses it."""
     accepted = None
     if run.request.repair is not None:
+        from . import repair
+
         return repair.plan(run, stack)
     if run.asked.deploying:
+        from .plans import acceptance
+        from .run import succession
+
         succession.require(run, stack, receipt.read(run.layout, stack.name))
         accepted = acceptance.accept(run, stack)
     return accepted or plan.act(run, stack, forced)
@@ -85,6 +101,9 @@ def plan_or_accept(run: Run, stack: Stack, forced: bool) -> Result:
 
 def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what `-a` forces is planned, and so is here
     """Apply the stack's artifact, or a new one if its upstreams have just changed; then run its checks."""
+    from . import applying
+    from .plans import acceptance
+
     if run.request.repair is not None:
         return _repair(run, stack)
     assessment = assess(run, stack)
@@ -110,6 +129,8 @@ def _repair(run: Run, stack: Stack) -> Result:
     """Apply the plan that undoes the drift that was shown; nothing else is planned, let alone applied."""
     if stack.name not in run.repairs:
         return Result(STAGE, stack.name, Status.UNAFFECTED, "nothing to repair")
+    from . import applying, repair
+
     repair.confirm(run, stack)
     assessment = assess(run, stack)
     applied = applying.apply_artifact(run, stack, assessment)
@@ -126,6 +147,9 @@ def _ended_well(run: Run, stack: Stack, assessment: Assessment, applied: Applied
         applied: What was applied.
         why: Why the deploy made the plan for itself, if it did.
     """
+    from . import repair
+    from .plans import shown
+
     shown.forget(run, stack.name)
     manifest = applied.manifest
     repaired = run.repairs[stack.name].drifted if stack.name in run.repairs else []
@@ -162,6 +186,7 @@ def _failed_now(run: Run, stack: Stack, last: Receipt | None) -> list[str]:
     if last is None or not last.failed_checks:
         return []
     from . import drift
+    from .run import upstream
 
     given = upstream.values(run, stack).values
     failed = drift.fresh_plan(run, stack, {**given, **last.images}, STAGE).changes.failed_checks
@@ -175,6 +200,8 @@ def verified(run: Run, stack: Stack, outcome: Result) -> Result:
     Raises:
         CheckFailedError: A check failed.
     """
+    from . import verify
+
     known = outcome.details if isinstance(outcome.details, DeployDetails) else DeployDetails()
     checks = verify.run_checks(run, stack, STAGE, known)
     if not checks:

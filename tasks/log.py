@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from .base.errors import ConfigError, nearest
+from .base.text import short
 from .base.unseen import one_line
 from .run import documents, ledgerof
 from .run.action import printing
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 STAGE = "log"
 _MOST = 50
-_DIGITS = 8
 _REPAIRED = {"person": "repaired drift", "rule": "repaired drift by a rule"}
 _CHECKS = {"True": "checks passed", "False": "checks failed"}
 
@@ -54,7 +54,7 @@ def _text(run: Run, most: int, stacks: list[str], as_json: bool = False) -> str:
             count += 1
     if unknown := [name for name in stacks if name not in run.project.stacks and not count]:
         known = list(run.project.stacks)
-        raise ConfigError(f"the ledger has no entries of '{unknown[0]}'{nearest(unknown[0], known)}")
+        raise ConfigError(f"the ledger has no entries of '{one_line(unknown[0])}'{nearest(unknown[0], known)}")
     left = count - len(shown)
     if as_json:
         lease = LeasePart(label=head.lease.label, since=head.lease.since) if head.lease else None
@@ -75,7 +75,7 @@ def _part(entry: Entry) -> EntryPart:
     by = facts.get("by") or {}
     return EntryPart(
         sequence=entry.sequence, at=entry.at, kind=str(entry.kind), stack=entry.stack, plan=entry.plan, facts=facts,
-        pipeline=by.get("pipeline"), request=by.get("request"),
+        pipeline=by.get("pipeline"), request=by.get("request"), besides=facts.get("besides") or [],
         **{name: facts.get(name) for name in ("outcome", "commit", "serial", "verified", "reason")},
     )  # fmt: skip
 
@@ -89,7 +89,8 @@ def _line(entry: Entry) -> str:
         f"{entry.sequence:>5}  {entry.at}  {entry.kind:<11}{entry.stack or '-'}",
         str(facts.get("outcome") or ""),
         f"{facts['from']} -> {facts['to']}" if entry.kind == "rename" and {"from", "to"} <= facts.keys() else "",
-        f"commit {str(facts['commit'])[:_DIGITS]}" if facts.get("commit") else "",
+        f"commit {short(str(facts['commit']))}" if facts.get("commit") else "",
+        _besides(facts.get("besides")),
         f"serial {facts['serial']}" if facts.get("serial") is not None else "",
         _CHECKS.get(str(facts.get("verified")), ""),
         f"pipeline {by['pipeline']}" if by.get("pipeline") else "",
@@ -99,6 +100,14 @@ def _line(entry: Entry) -> str:
     ]
     # Each entry has one line: what was given as a reason must not look like an entry of its own.
     return one_line("  ".join(part for part in parts if part))
+
+
+def _besides(found: object) -> str:
+    """The commits of deploys that have no order with this one, or that it may not have replaced; mostly none."""
+    if not isinstance(found, list) or not found:
+        return ""
+    names = ", ".join(short(str(commit)) if commit else "an unknown commit" for commit in found)
+    return f"{names} may be deployed, too"
 
 
 def _review(found: object, request: object) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .artifact import promotion, store
+from .base import whence
 from .base.errors import ArtifactRefusedError, DeployError, EngineError, ExitCode
 from .base.text import few
 from .builds import used
-from .plans import acceptance, judging, making
 from .project import volatile
-from .run import awaited, errored, lockfile, stateguard, upstream, validated, workdir
+from .run import lockfile, stateguard
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
 from .run.commandline import COMMANDS, json_option
@@ -33,6 +33,8 @@ _FEW = 3
 
 def tasks(run: Run, planning: Act) -> Iterator[TaskDict]:
     """`plan:<stack>`: runs after validation; up to date if the stack is unaffected or its artifact still matches.
+
+    What only a stack that is not up to date needs is imported by its action.
 
     Args:
         run: The run.
@@ -64,7 +66,7 @@ def cleaned(run: Run, name: str) -> None:
         store.discard(run.layout, name)
         run.custody.end(())
     except DeployError as error:
-        run.say(run.problem(error).text())
+        run.say(whence.text(run.problem(error)))
         raise SystemExit(int(ExitCode.FAILED)) from None
     finally:
         run.lock.release()
@@ -83,6 +85,8 @@ def up_to_date(run: Run, stack: Stack) -> bool:
         return not assessment.affected
     if not assessment.affected or store.origin(run.layout, stack.name) != STAGE:
         return False
+    from .plans import acceptance, judging
+
     try:
         manifest = acceptance.check(run, stack, assessment)
     except ArtifactRefusedError:
@@ -95,6 +99,9 @@ def up_to_date(run: Run, stack: Stack) -> bool:
 
 def act(run: Run, stack: Stack, forced: bool) -> Result:
     """Plan one stack and store the plan as an artifact."""
+    from .plans import making
+    from .run import awaited, errored, upstream, validated
+
     errored.refuse(run, stack)
     assessment = assess(run, stack)
     if not assessment.affected and not forced:
@@ -134,6 +141,8 @@ def _summary(run: Run, stack: Stack, made: Made, assessment: Assessment) -> str:
     parts += [_images_text(made.manifest.images), stateguard.said(assessment.receipt, made.manifest)]
     if made.outside:
         parts.append(f"; reads outside of the repository: {few(made.outside, _FEW)}")
+    from .run import workdir
+
     place = run.project.module(stack.name).workspace
     if place is not None and not workdir.keeps_workspace(run, stack):
         parts.append(f'; terraform.workspace is "default" in every environment ({place})')

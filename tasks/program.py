@@ -22,6 +22,7 @@ from doit.exceptions import InvalidCommand
 from .base import standard, terminal
 from .base.errors import DeployError, ExitCode, nearest
 from .base.text import few
+from .base.unseen import one_line
 from .helptext import OF_STACKS, about, options, usage
 from .run.commandline import COMMANDS
 
@@ -39,6 +40,10 @@ _CLOSE = 0.75  # "destroy" is not "deploy"
 _UNKNOWN_OPTION = re.compile(r"option (\S+) not recognized")  # as getopt says it
 _NO_NUMBER = re.compile(r"Error parsing parameter '(\w+)' <class 'int'>\.\n.*: (\S.*)\n?")  # as doit says it
 _NO_CHOICE = re.compile(r"Error parsing parameter '(\w+)'\. Provided '(.*)' but available choices are: (.+)\.")
+_EMPTY_WORD = (
+    "a word on the command line is empty\n  untouched: nothing was run\n"
+    "  next: omit it; in a script, a variable may have no value"
+)
 _NO_TASK = "'{}' is not a task."  # as `list`, `forget` and `clean` say it
 _ENVIRONMENT = ("-e", "--env", "--environment")
 _OF_DOIT = {"num_process": "-n", "verbosity": "-v", "failure_verbosity": "--failure-verbosity"}
@@ -73,6 +78,8 @@ class _Command:
         Raises:
             InvalidCommand: A name is unknown.
         """
+        if options.get("dodoFile") == "":  # `-f ''`, at which doit ends with a traceback
+            raise _refusal(_EMPTY_WORD)
         if not options.get("cwdPath"):
             options["seek_file"] = True
         try:
@@ -82,7 +89,7 @@ class _Command:
             if word is None:
                 raise
             names = [task.name for task in self.task_list]
-            raise _refusal(_of_name(word, names, _before(word, words))) from None
+            raise _refusal(_of_name(one_line(word), names, _before(word, words))) from None
 
 
 class Run(_Command, cmd_run.Run):  # type: ignore[misc] # doit has no types
@@ -188,7 +195,7 @@ class Program(DoitMain):  # type: ignore[misc]
         """Run a command line; `--help` runs the command `help`."""
         standard.prepare()
         if "" in arguments:  # at which doit ends with a traceback
-            standard.complain("ERROR: a word on the command line is empty\n")
+            standard.complain(f"{_ERROR}{_EMPTY_WORD}\n")
             return _USAGE
         if arguments[:1] == ["--help"]:
             arguments = ["help", *arguments[1:]]

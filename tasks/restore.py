@@ -11,6 +11,7 @@ from .base import jsontext, sealed
 from .base.errors import ConfigError, StateRefusedError, nearest
 from .base.files import write_atomic
 from .base.problem import doit
+from .base.unseen import one_line
 from .engine import encryption
 from .engine.engine import failure
 from .project import backend as backends
@@ -60,7 +61,7 @@ def _stack(run: Run, words: Sequence[str]) -> Stack:
     known = run.project.stacks
     if not words or words[0] not in known:
         raise ConfigError(
-            f"unknown stack '{words[0]}'{nearest(words[0], list(known))}" if words else
+            f"unknown stack '{one_line(words[0])}'{nearest(words[0], list(known))}" if words else
             "`doit restore` needs a stack after it",
             untouched="nothing was read or written", next_step=("name the stack: ", doit("restore", "STACK")),
         )  # fmt: skip

@@ -12,9 +12,10 @@ from .base import ci
 from .base.clock import now
 from .base.errors import ConfigError, LedgerError, nearest
 from .base.problem import doit
-from .base.text import plural
+from .base.text import few, plural, short
+from .base.unseen import one_line
 from .engine import encryption
-from .ledger import advice, check, checkpoint, keys
+from .ledger import advice, check, checkpoint, keys, remains
 from .ledger.home import BrokenError
 from .ledger.machine import Failed, Look, Trouble
 from .ledger.record import Change, Head, Kind
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 STAGE = "ledger"
 _UNCHANGED = "the ledger is unchanged"
+_SHOWN = 12
 
 
 def tasks(run: Run) -> Iterator[TaskDict]:
@@ -43,7 +45,7 @@ def tasks(run: Run) -> Iterator[TaskDict]:
 
 
 def _text(run: Run, words: list[str], as_json: bool = False) -> str:
-    word, rest = (words[0], words[1:]) if words and words[0] in _WITH_MORE else (" ".join(words), [])
+    word, rest = (words[0], words[1:]) if words and words[0] in _WITH_MORE else (one_line(" ".join(words)).strip(), [])
     if word not in _DOES and word not in _WITH_MORE:
         known = ", ".join([*_DOES, *_WITH_MORE])
         wrong = f"there is no command `doit ledger {word}`{nearest(word, [*_DOES, *_WITH_MORE])}"
@@ -120,7 +122,8 @@ def _rebuild(run: Run, found: Recording, rest: Sequence[str]) -> str:
     with _alone(run, "rebuild"):
         encryption.require(run.project, plans=False)
         run.project.keyring.prepare()
-        stacks = rebuilding.collect(run, [Path(folder) for folder in rest])
+        left = remains.read(session.home, over) if over is not None else {}
+        stacks = rebuilding.collect(run, [Path(folder) for folder in rest], left)
         facts: JsonObject = {
             "rebuilt": True, "replaces": replaced, **entries.reason(found.settings, reason),
             "stacks": {name: {"from": item.source, "certain": item.certain} for name, item in stacks.items()},
@@ -129,11 +132,20 @@ def _rebuild(run: Run, found: Recording, rest: Sequence[str]) -> str:
         session.begin(_new_head(run, found), [begin, *entries.of_found(run, found.settings, stacks)], over)
         found.restart()
     lines = [f"ledger    rebuilt at {session.home.name}, from {plural(len(stacks), 'stack')}"]
-    lines += [
-        f"  {name}: from {item.source}" + ("" if item.certain else "; counts as affected, as it may not be the latest")
-        for name, item in stacks.items()
-    ]
+    lines += [f"  {name}: {_found(item)}" for name, item in stacks.items()]
+    if unknown := [name for name, item in stacks.items() if not item.commits]:
+        what = "their commits are" if len(unknown) > 1 else "its commit is"
+        lines.append(f"  {few(unknown, _SHOWN)}: {what} not known, so no older one is refused: deploy the newest")
     return "\n".join([*lines, *_about_key(session.trust, public)])
+
+
+def _found(item: rebuilding.Found) -> str:
+    """Where a stack's record is from, and, if it may not be the latest, what follows from that."""
+    if item.certain:
+        return f"from {item.source}"
+    may_be = ", ".join(short(commit) for commit in item.commits)
+    counts = f"; none older than {may_be} is deployed over it" if may_be else ""
+    return f"from {item.source}; counts as affected, as it may not be the latest{counts}"
 
 
 def _version(found: Recording) -> Version | None:

@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING
 
 from . import build
 from .base.errors import DeployError, EngineError, UnformattedError
-from .base.problem import Where
+from .base.problem import Shell, Where
 from .base.text import plural
 from .engine import diagnostics
-from .engine.command import Context
-from .engine.engine import failure
 from .project import variables
-from .run import validated
-from .run.action import stage_action
+from .run.action import described, stage_action
 from .run.assessment import assess_once
 from .run.commandline import COMMANDS
 from .run.result import Result, Status
@@ -28,6 +25,7 @@ from .run.selection import Part
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from .engine.command import Context
     from .project.stack import Stack
     from .run.run import Run
     from .run.taskdict import TaskDict
@@ -54,7 +52,7 @@ def tasks(run: Run) -> Iterator[TaskDict]:
             "name": name,
             "actions": [stage_action(run, STAGE, name, formats.act)],
             "task_dep": build.needed_by(run, stack),
-            "uptodate": [uptodate],
+            "uptodate": [described(uptodate)],
             "doc": f"validate {stack.path}",
         }
 
@@ -66,6 +64,8 @@ def up_to_date(run: Run, stack: Stack) -> bool:
             return True
     except DeployError:
         pass  # the plan reports it
+    from .run import validated
+
     return validated.is_known(run, stack)
 
 
@@ -99,6 +99,8 @@ class Formats:
 
     def act(self, run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG002 - a stage's signature
         """Validate one stack: the format of its files and its modules', then `tofu validate`."""
+        from .run import validated
+
         problems = self._of(stack)
         if problems:
             # The differences show code, so also the defaults of variables that are declared sensitive.
@@ -112,11 +114,13 @@ class Formats:
 
     def _error(self, stack: Stack, problems: list[BadFile]) -> EngineError:
         """What is wrong with the files of a stack; where all of them parse, one command formats those of the run."""
+        from .run import workdir
+
         broken = [problem.path for problem in problems if problem.broken]
         unformatted = [problem.path for problem in problems if not problem.broken]
         shown = {"not valid": broken, "not formatted": unformatted}
         together = unformatted if broken else self._unformatted or unformatted
-        format_them = format_command(self._run.engine().kind, together)
+        format_them = format_command(workdir.typed(self._run), together)
         first = next((problem for problem in problems if problem.broken), None)
         return (EngineError if broken else UnformattedError)(
             "; ".join(f"{what}: {', '.join(paths)}" for what, paths in shown.items() if paths)
@@ -125,14 +129,18 @@ class Formats:
             where=Where(first.path, first.line) if first is not None else None,
             stack=stack.name,
             untouched="nothing was planned or applied",
-            next_step=" and ".join(
-                [*(["correct the errors above"] if broken else []), *([format_them] if unformatted else [])]
+            next_step=(
+                *(["correct the errors above"] if broken else []),
+                *([" and "] if broken and unformatted else []),
+                *([format_them] if unformatted else []),
             ),
         )
 
     @cached_property
     def _unformatted(self) -> list[str]:
         """The files of the run's stacks that are not formatted; of all stacks where this run is one of many jobs."""
+        from .run import validated
+
         run = self._run
         names = run.project.stacks if run.request.part is Part.JOB else run.asked.validated
         files = {path for name in names for path in validated.readable_files(run, run.project.stacks[name])}
@@ -140,6 +148,8 @@ class Formats:
         return [path for path, problem in sorted(found.items()) if not problem.broken and path in files]
 
     def _of(self, stack: Stack) -> list[BadFile]:
+        from .run import validated
+
         with self._lock:
             if self._problems is None:
                 self._problems = self._ask()
@@ -148,6 +158,9 @@ class Formats:
 
     def _ask(self) -> dict[str, BadFile]:
         """The diff or parse error of each file that `tofu fmt` would change, by path."""
+        from .engine.command import Context
+        from .run import validated
+
         run, project = self._run, self._run.project
         paths = {path for stack in project.stacks.values() for path in validated.readable_files(run, stack)}
         paths = {path for path in paths if not path.endswith(".json")}
@@ -162,6 +175,8 @@ class Formats:
 
     def _ask_some(self, where: Context, names: list[str]) -> dict[str, BadFile]:
         """One call; a file that does not parse hides the format of others, so it is left out of another call."""
+        from .engine.engine import failure
+
         problems: dict[str, BadFile] = {}
         while names:
             done = self._run.engine().run(where, "fmt", "-no-color", "-check", "-diff", "-list=true", *names)
@@ -175,12 +190,12 @@ class Formats:
         return problems
 
 
-def format_command(engine: str, paths: Sequence[str]) -> str:
+def format_command(engine: str, paths: Sequence[str]) -> Shell:
     """The command that formats files: a few by name, many by the folders that they are in."""
     if len(paths) <= _FEW:
-        return f"`{engine} fmt {shlex.join(paths)}`"
+        return Shell(f"{engine} fmt {shlex.join(paths)}")
     folders = sorted({path.partition("/")[0] for path in paths})
-    return f"`{engine} fmt -recursive {shlex.join(folders)}`"
+    return Shell(f"{engine} fmt -recursive {shlex.join(folders)}")
 
 
 def _about(path: str, output: str) -> str:

@@ -1,8 +1,8 @@
 """Plays emergencies around the ledger's protocol: deploys without it, runs on old disks, and older commits.
 
 To the rounds of `ledgermodel`: somebody deploys without the ledger (having read it, or not even that), in a clone that
-keeps its receipts; a clone with receipts that are not recorded runs again, or pushes them later. Every pipeline's
-commit comes after those with a lower number, and a deploy of an older commit than what is deployed is refused, by what
+keeps its receipts; a clone with receipts that are not recorded runs again, or pushes them later, `hurried` also while
+another run holds the lease. Every pipeline's commit comes after those with a lower number, and a deploy of an older commit than what is deployed is refused, by what
 the disk and the ledger say. Whether it should have been is judged by what happened, not by what is recorded.
 """
 
@@ -24,12 +24,17 @@ if TYPE_CHECKING:
 
 
 _WITHOUT, _AGAIN = 0.3, 0.7  # of one moment at which nothing runs
+_HURRIED = 0.1  # of one step of a run that holds the lease
 
 
 @dataclass
 class Emergencies(World):
-    """A world with emergencies; their dice are separate, so that the other rounds stay as they are."""
+    """A world with emergencies; their dice are separate, so that the other rounds stay as they are.
 
+    `hurried` if receipts that only a disk has are pushed as soon as another run holds the lease.
+    """
+
+    hurried: bool = False
     dice: random.Random = field(init=False)
     used: dict[str, Disk] = field(default_factory=dict)  # by run: the disk that it began with
     unseen: dict[str, dict[str, list[str]]] = field(default_factory=dict)
@@ -50,6 +55,10 @@ class Emergencies(World):
     def happen(self) -> None:
         """Perhaps an emergency, or a run on an old disk."""
         if any(item.alive for item in self.pipelines):
+            held = any(item.alive and item.alive.holding for item in self.pipelines)
+            if self.hurried and self.disks and held and self.dice.random() < _HURRIED:
+                self.count("pushed under another's lease")
+                self.push()
             return
         chance = self.dice.random()
         if chance < _WITHOUT:
@@ -190,15 +199,25 @@ class Emergencies(World):
     # The judge
 
     def judge_order(self, process: Process, name: str) -> None:
-        """No lease holder applies an older commit than what another one began, or than what is recorded.
+        """No lease holder applies an older commit than what another one began, or than what it read of as recorded.
+
+        Nor, whichever commits these are, over a deploy that another run has recorded since it announced its own, once
+        it has read that.
 
         Raises:
             BrokenError: It does.
         """
+        read, own = self._version(process).entries, self.begun.get(process.me.run, set())
+        of_it = [change for change in read if change.stack == name]
+        known = len([change for change in self.entries[process.me.run] if change.stack == name])
+        before = of_it[known - 1].receipt if known else None
+        others = [change for change in of_it[known:] if change.receipt != before]
+        if others and name not in own and not self.touched:
+            raise BrokenError(f"{process.me.run} deploys {name} over {others[0].id}, of which it has read")
         self.begun.setdefault(process.me.run, set()).add(name)
         found = [
             int(commit)
-            for change in self.entries[process.me.run]
+            for change in read
             if change.stack == name and change.receipt is not None
             for commit in deployed(change.receipt)
             if commit
@@ -257,13 +276,13 @@ def _restore(found: dict[str, str], before: dict[str, str], name: str) -> None:
         found[name] = before[name]
 
 
-def play(seed: int) -> dict[str, int]:
+def play(seed: int, *, hurried: bool = False) -> dict[str, int]:
     """One round; returns how often what happened in it.
 
     Raises:
         BrokenError: A history that must not be.
     """
     try:
-        return Emergencies(seed).play()
+        return Emergencies(seed, hurried=hurried).play()
     except BrokenError as error:
         raise BrokenError(f"seed {seed}: {error}") from error

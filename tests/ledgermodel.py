@@ -297,11 +297,28 @@ class World:
             return
         process.follows = {name: item.change for name, item in current.items()}
         yield "announced"
+        yield from self.apply_all(process, plans, current, wanted)
+        yield from self.finish(process)
+        if process.trouble is None and not self.touched:
+            self.judge_deployed(process, wanted)
+
+    def apply_all(
+        self, process: Process, plans: dict[str, str | None], current: Receipts, wanted: dict[str, int]
+    ) -> Steps:
+        """Apply what was announced, but for what another run has recorded a deploy of since, and what reads that."""
+        refused = set[str]()
         for name, plan in plans.items():
             yield "between stacks"
             if not process.state.holds:
                 process.trouble = Trouble.TAKEN
                 break
+            assert process.state.known is not None
+            newest = self.records_of(process.state.known)
+            if order.is_overtaken(current.get(name), newest.get(name)) or self.reads.get(name) in refused:
+                self.count("recorded by another meanwhile")
+                process.trouble = Trouble.CROWDED
+                refused.add(name)
+                continue
             if process.disk.get(self.reads.get(name, ""), None) is None and plan is None:
                 process.trouble = Trouble.DENIED  # its upstream was not applied
                 break
@@ -309,9 +326,6 @@ class World:
             yield from self.apply(process, name, self.latest(process, name, plan), wanted)
             if self.random.random() < 0.4:
                 yield from self.drive(process, Flush())
-        yield from self.finish(process)
-        if process.trouble is None and not self.touched:
-            self.judge_deployed(process, wanted)
 
     def announce(self, process: Process, plans: dict[str, str | None]) -> Steps:
         """Take the lease, and wait for one that is held; the process then holds it, or not."""

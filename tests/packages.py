@@ -8,6 +8,9 @@ import stat
 import subprocess
 from typing import TYPE_CHECKING
 
+from tests.repository import ROOT
+from tests.servers import dashboard
+
 if TYPE_CHECKING:
     from tests.repository import Repository
 
@@ -53,10 +56,48 @@ def watch(repository: Repository, *programs: str) -> None:
         real = shutil.which(program, path=repository.environment()["PATH"])
         assert real is not None, f"{program} is not there"
         script = repository.bin / program
+        if real == str(script):
+            real = str(script.rename(script.with_suffix(".before")))
         script.write_text(
             f"#!/bin/sh\nprintf '%s\\n' \"{program} $*\" >> '{repository.home}/programs.log'\nexec '{real}' \"$@\"\n"
         )
         script.chmod(script.stat().st_mode | stat.S_IXUSR)
+
+
+# What npm would install and build of this very app is copied: that takes a second, and half a minute else. Of any other
+# one, and for whatever else, npm itself is started.
+_COPYING = """\
+#!/bin/sh
+if cmp -s package.json '{app}/package.json' && cmp -s package-lock.json '{app}/package-lock.json'; then
+    case "$*" in
+    'ci --no-audit --no-fund')
+        rm -rf node_modules
+        mkdir node_modules
+        cd '{app}/node_modules'
+        exec cp -a [!.]* .bin .package-lock.json "$OLDPWD/node_modules" # without what those that run meanwhile keep here
+        ;;
+    'run build')
+        if [ "$(node version.js)" = "$(cat '{app}/build/version')" ]; then
+            rm -rf build
+            exec cp -a '{app}/build' build
+        fi
+        ;;
+    esac
+fi
+exec '{npm}' "$@"
+"""
+
+
+def with_built_dashboard(repository: Repository) -> None:
+    """Have npm copy what `tools/app build` made of the same sources of the dashboard, by the same commands."""
+    dashboard.build()
+    npm = repository.bin / "npm"
+    real = shutil.which("npm", path=repository.environment()["PATH"])
+    assert real is not None, "npm is not there"
+    assert real != str(npm), "its starts are noted already"
+    repository.bin.mkdir(exist_ok=True)
+    npm.write_text(_COPYING.format(app=ROOT / "app", npm=real))
+    npm.chmod(0o755)
 
 
 def started(repository: Repository) -> list[str]:

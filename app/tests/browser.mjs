@@ -14,9 +14,10 @@ const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] }
 /** Visit every page in one size and colour scheme, one after the other. */
 async function visitAll(size, viewport, colorScheme) {
   const context = await browser.newContext({ viewport, colorScheme, reducedMotion: 'reduce' });
+  const page = await context.newPage(); // one tab for all of them: a new one starts another process
   for (const path of paths) {
-    const page = await context.newPage();
     const said = [];
+    page.removeAllListeners();
     page.on('console', (message) => ['error', 'warning'].includes(message.type()) && said.push(message.text()));
     page.on('pageerror', (error) => said.push(String(error)));
     page.on('request', (request) => {
@@ -41,7 +42,6 @@ async function visitAll(size, viewport, colorScheme) {
     if (screenshots !== '-') await page.screenshot({ path: `${screenshots}/${name}.png`, fullPage: true });
     const title = await page.title();
     console.log(JSON.stringify({ path, size, colorScheme, status: response.status(), title, wide, violations, said }));
-    await page.close();
   }
   await context.close();
 }

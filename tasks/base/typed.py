@@ -41,13 +41,11 @@ def _reader(hint: Any) -> _Reader:
     """
     if hint is Any:
         return lambda value: value
-    if hint in _SCALARS:
-        return _scalar(_SCALARS[hint])
     origin, inner = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType) and all(kind in _SCALARS for kind in inner):
-        return _scalar(tuple(each for kind in inner for each in _SCALARS[kind]))
+    if kinds := _scalars(hint):
+        return _scalar(kinds)
     if origin in (Union, UnionType):
-        return _one_of([_reader(kind) for kind in inner])
+        return _one_of([_reader(kind) for kind in inner], or_null=NoneType in inner)
     if origin is list:
         return _list(_reader(inner[0]))
     if origin is dict:
@@ -59,6 +57,14 @@ def _reader(hint: Any) -> _Reader:
     if issubclass(hint, Enum):
         return _own(hint)
     raise TypeError(f"{hint} is not read from JSON")
+
+
+def _scalars(hint: Any) -> tuple[type, ...]:
+    """The Python types of the JSON scalars that are values of a type as they are; empty if it has others, too."""
+    inner = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if not all(isinstance(kind, type) and kind in _SCALARS for kind in inner):
+        return ()
+    return tuple(each for kind in inner for each in _SCALARS[kind])
 
 
 def _scalar(kinds: tuple[type, ...]) -> _Reader:
@@ -88,8 +94,10 @@ def _dict(inner: _Reader) -> _Reader:
     return reader
 
 
-def _one_of(readers: list[_Reader]) -> _Reader:
+def _one_of(readers: list[_Reader], *, or_null: bool) -> _Reader:
     def reader(value: Json) -> Any:
+        if value is None and or_null:  # mostly, and then no reader has to fail first
+            return None
         for each in readers[:-1]:
             try:
                 return each(value)
@@ -115,6 +123,7 @@ def _own(make: Callable[[Any], Any]) -> _Reader:
 def _dataclass(kind: Any) -> _Reader:
     hints = get_type_hints(kind)
     readers = {item.name: _reader(hints[item.name]) for item in fields(kind)}
+    plain = {name: _scalars(hints[name]) for name in readers}
     needed = {item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING}
 
     def reader(value: Json) -> Any:
@@ -125,6 +134,9 @@ def _dataclass(kind: Any) -> _Reader:
             raise ShapeError(f"{', '.join(sorted(wrong))}: {what}")
         given = {}
         for name, item in value.items():
+            if type(item) in plain[name]:  # most are, and this is called for every record of every stack
+                given[name] = item
+                continue
             try:
                 given[name] = readers[name](item)
             except ShapeError as error:

@@ -15,6 +15,7 @@ from .statement import FormatError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ..base.jsonvalue import Json, JsonObject
     from .keys import SigningKey
     from .record import Change, Shard
     from .statement import Envelope
@@ -75,7 +76,7 @@ def draft(
         entry = Entry(
             kind=change.kind, id=change.id, ledger=head.ledger, project=head.project, environment=head.environment,
             sequence=number, previous=chain, at=change.at, stack=change.stack, plan=change.plan, record=digest,
-            key=change.key, lost=change.lost, facts=dict(change.facts),
+            key=change.key, lost=change.lost, facts={**change.facts, **_besides(change)},
         )  # fmt: skip
         data = statement.seal(entry.content(), statement.STATEMENT, signing.keys(entry)).to_bytes()
         chain = sha256_bytes(data)
@@ -99,6 +100,16 @@ def draft(
     return Draft(
         following, envelope.to_bytes(), {record.blob_name(name): data for name, data in blobs.items()}, entries
     )
+
+
+def _besides(change: Change) -> JsonObject:
+    """The fact that other commits than the event's own may be deployed by what it left, so that the chain shows it."""
+    found = record.deployed(change.receipt or {"commit": None})
+    own = str(change.facts.get("commit") or "")
+    if own in found:
+        found.remove(own)
+    others: list[Json] = list(dict.fromkeys(found))
+    return {"besides": others} if change.receipt is not None and others else {}
 
 
 class _Signing:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .record import Begun, Record
 
 _SAME = ("plan_id", "outcome", "commit")
+_STATE = ("lineage", "serial")
 
 
 def follows(receipt: Mapping[str, Json], known: str | None, held: Record | None) -> str | None:
@@ -48,6 +49,21 @@ def unseen(
     if begun is not None and not machine.ends(begun, receipt, holder):
         found += begun.commits or ("",)
     return list(dict.fromkeys(found)) or None
+
+
+def is_overtaken(before: Record | None, now: Record | None) -> bool:
+    """Whether a deploy by another run was recorded since a stack's record was read; the result of a check is none.
+
+    Args:
+        before: The record as it was read.
+        now: The record now, before the reader has recorded anything itself.
+    """
+    if before is None or now is None:
+        return before is not now
+    if now.change == before.change:
+        return False
+    is_moved = any(now.receipt.get(name) != before.receipt.get(name) for name in _STATE)
+    return is_moved or not _is_recorded(before.receipt, now)
 
 
 def _is_recorded(receipt: Mapping[str, Json], held: Record) -> bool:

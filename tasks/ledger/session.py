@@ -62,6 +62,9 @@ class Session:
         cache: The cache of shards.
         pause: Waits that many seconds; true if the run was asked to stop.
         observed: How often the observations were written, as far as this run knows.
+
+    Attributes:
+        foreign: How often it was read after somebody had written it; a write of ours without an answer counts, too.
     """
 
     home: Home
@@ -72,6 +75,7 @@ class Session:
     cache: Cache | None = None
     pause: Callable[[float], bool | None] = time.sleep
     observed: int = 0
+    foreign: int = field(init=False, default=0)
     _state: State = field(init=False)
     _version: Version | None = field(init=False, default=None)
     _shards: dict[str, Shard] = field(init=False, default_factory=dict)  # by digest
@@ -270,7 +274,8 @@ class Session:
         if found is None:
             return Fetched(None)
         head = self._believed(found)
-        self._version = found
+        known, self._version = self._state.known, found
+        self.foreign += known is not None and Mark.of(known) != Mark.of(head)
         self._first = head.sequence if self._first is None else self._first
         return Fetched(head)
 

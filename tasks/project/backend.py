@@ -6,6 +6,7 @@ import os
 import posixpath
 import re
 from fnmatch import fnmatchcase
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ..base import interpolate
@@ -17,7 +18,7 @@ from .otherenvironments import OtherEnvironments, deciding
 from .statekinds import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from ..base.problem import Where
@@ -56,14 +57,18 @@ def setting(project: Sources, stack: Stack, name: str) -> Any:
     Raises:
         ConfigError: A placeholder or environment variable has no value.
     """
-    path = (*key(stack), "settings", name)
     value = stack.backend.settings[name] if stack.backend is not None else None
-    return _filled(value, project.placeholders(stack.name), dotted(path), project.loaded.where(*path))
+    values = project.placeholders(stack.name)
+    try:
+        return _filled(value, values, name, None)
+    except ConfigError:  # where it stands is looked up only to be told, as this is called for every stack
+        path = (*key(stack), "settings", name)
+        return _filled(value, values, dotted(path), project.loaded.where(*path))
 
 
 def check(project: Sources) -> Iterator[ConfigError]:
     """Everything that is wrong with the backends of a project's stacks, as far as the configuration shows it."""
-    others = OtherEnvironments(project)
+    others, secrets = OtherEnvironments(project), cache(partial(_secret_in, project))
     for name, stack in project.stacks.items():
         if name in project.checked or project.module(name).broken:
             continue
@@ -72,7 +77,7 @@ def check(project: Sources) -> Iterator[ConfigError]:
         if stack.backend is None:
             yield from _check_own(project, stack)
             continue
-        yield from _check_secrets(project, stack)
+        yield from _check_secrets(project, stack, secrets)
         if project.module(name).backend != stack.backend.kind:
             yield _other_kind(project, stack, stack.backend.kind)
             continue
@@ -123,10 +128,12 @@ def _check_tree(project: Sources, stack: Stack) -> Iterator[ConfigError]:
         )  # fmt: skip
 
 
-def _check_secrets(project: Sources, stack: Stack) -> Iterator[ConfigError]:
+def _check_secrets(
+    project: Sources, stack: Stack, secret_in: Callable[[str], tuple[str | None, str]]
+) -> Iterator[ConfigError]:
     """Settings must not be secrets: the engine stores them in plain text in its data directory and in every plan."""
     for path, value in _leaves(stack.backend.settings if stack.backend else {}):
-        variable, declared = _secret_in(project, str(value))
+        variable, declared = secret_in(str(value))
         named = ".".join(path)
         if any(_CREDENTIAL.search(part) for part in path):
             problem = f"'{named}' is a credential"
@@ -198,7 +205,7 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str,
         yield path, value
 
 
-def _filled(value: Any, values: dict[str, Any], named: str, where: Where) -> Any:
+def _filled(value: Any, values: dict[str, Any], named: str, where: Where | None) -> Any:
     if isinstance(value, dict):
         return {name: _filled(item, values, f"{named}.{name}", where) for name, item in value.items()}
     if isinstance(value, list):

@@ -146,7 +146,7 @@ def _discover(loaded: Loaded, index: FileIndex, taken: set[str]) -> dict[str, st
                 index.configuration(folder) or folder in index.unreadable
             ):
                 continue
-            name = posixpath.relpath(folder, fixed) if fixed else folder
+            name = _below(folder, fixed)
             if folder in taken:
                 continue
             if not re.fullmatch(NAME_PATTERN, name):
@@ -156,6 +156,13 @@ def _discover(loaded: Loaded, index: FileIndex, taken: set[str]) -> dict[str, st
                 message = f"two folders have the stack name '{name}': {found[name]} and {folder}"
                 raise loaded.error(message, "discover", position)
     return found
+
+
+def _below(folder: str, above: str) -> str:
+    """A folder as seen from another one, below which it mostly is."""
+    if not above:
+        return folder
+    return folder.removeprefix(f"{above}/") if folder.startswith(f"{above}/") else posixpath.relpath(folder, above)
 
 
 def _unreadable(index: FileIndex, folder: str) -> str | None:

@@ -7,6 +7,7 @@ actions and the rest read too.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -61,6 +62,7 @@ def _case(suite: ET.Element, item: Result, environment: str) -> None:
         ET.SubElement(case, "system-out").text = _clean("\n".join(f"Warning: {found.text}" for found in item.warnings))
 
 
+@lru_cache(maxsize=1024)  # most stacks of a large run say the same
 def _clean(text: str) -> str:
     """The text without what XML cannot hold."""
     return _NOT_XML.sub("\ufffd", visible(text))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getopt
+import inspect
+import os
 import posixpath
 import time
 from dataclasses import replace
@@ -11,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
+from ..base import whence
 from ..base.clock import now
 from ..base.errors import ConfigError, DeployError, UnexpectedError
-from ..base.problem import listed
 from . import fanout
 from . import result as results
 from .commandline import COMMANDS
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from doit.exceptions import BaseFail
 
+    from ..base.problem import Problem
     from ..engine.diagnostics import Diagnostic
     from ..project.stack import Stack
     from .run import Run
@@ -36,6 +39,14 @@ if TYPE_CHECKING:
 
     from .commandline import OptionDict
     from .taskdict import TaskDict
+
+
+_LOOKING = frozenset({"validate", "plan", "drift"})  # the stages that change nothing
+NOT_STARTED = "not started: the run was stopped"
+"""What is said of a task that a stop kept from beginning."""
+_UNTOUCHED = "nothing in this stack was changed"
+_TAKES_TASK = inspect.Signature([inspect.Parameter("task", inspect.Parameter.POSITIONAL_OR_KEYWORD)])
+_TAKES_NOTHING = inspect.Signature()
 
 
 class Action(BaseAction):  # type: ignore[misc]
@@ -94,7 +105,7 @@ def kept_action(run: Run, stage: str, name: str, work: Callable[[bool], Result])
 
 def _keep_outcome(run: Run, stage: str, name: str, work: Callable[[bool], Result]) -> Result:
     if run.stop.requested:
-        outcome = Result(stage, name, Status.NOT_RUN, "not started: the run was stopped")
+        outcome = Result(stage, name, Status.NOT_RUN, NOT_STARTED)
         run.keep(f"{stage}:{name}", outcome)
         return outcome
     started, began = time.monotonic(), now()
@@ -136,10 +147,19 @@ def _warned(run: Run, stage: str, name: str) -> list[Diagnostic]:
 
 
 def failed(run: Run, stage: str, name: str, error: DeployError) -> Result:
-    """The result of an expected error, with secrets masked."""
-    problem = run.problem(error, name if name in run.project.stacks else None)
+    """The result of an expected error, with secrets masked; it says what to run next, also where the error does not."""
+    problem = _told(run, stage, name, run.problem(error, name if name in run.project.stacks else None))
     known = masked(error.found, run.mask) if isinstance(error, DetailedError) else None
     return Result(stage, name, Status.FAILED, problem.summary, details=known, problem=problem)
+
+
+def _told(run: Run, stage: str, name: str, problem: Problem) -> Problem:
+    """The problem with what is untouched and what to run next, where it does not say so itself."""
+    untouched = problem.untouched or (_UNTOUCHED if stage in _LOOKING and name else None)
+    if problem.next or stage not in COMMANDS or not name:
+        return replace(problem, untouched=untouched)
+    again = run.command("deploy") if run.asked.deploying else run.command(f"{stage}:{name}")
+    return replace(problem, untouched=untouched, next=("correct what the error names, then run ", again, " again"))
 
 
 def crashed(run: Run, stage: str, name: str, error: BaseException) -> Result:
@@ -174,16 +194,17 @@ def is_current(run: Run, stage: str, stack: Stack, check: Check) -> Callable[...
 
             current = not hooks.owed(run, stage, stack)
         if current:
-            task.targets = [target for target in task.targets if _exists(target)]  # none is missing, as none is needed
+            # None is missing, as none is needed; called for every stack, so without a `Path`.
+            task.targets = [target for target in task.targets if os.path.exists(target)]  # noqa: PTH110
         return current
 
+    return described(uptodate, takes_task=True)
+
+
+def described(uptodate: Callable[..., bool], *, takes_task: bool = False) -> Callable[..., bool]:
+    """An `uptodate` callable whose arguments doit need not find out: that would take it longer than to call it."""
+    uptodate.__signature__ = _TAKES_TASK if takes_task else _TAKES_NOTHING  # type: ignore[attr-defined]
     return uptodate
-
-
-def _exists(path: str) -> bool:
-    from pathlib import Path
-
-    return Path(path).exists()
 
 
 def late_options(
@@ -222,7 +243,7 @@ class ProgramText(str):
 def _unprinted(run: Run, error: DeployError) -> TaskFailed:
     """Show why there is no text."""
     problems = run.problems(error)
-    run.say(listed(problems))
+    run.say(whence.listed(problems))
     if run.request.as_json:
         from . import documents
 

@@ -207,6 +207,10 @@ class EntryPart(_Part):
     stack: str | None = Field(description="The stack; null if it is about the ledger itself.")
     outcome: str | None = Field(description="How the deploy ended: `applied` or `failed`.")
     commit: str | None = Field(description="The commit that was deployed.")
+    besides: list[str] = Field(
+        description="Other commits that may be deployed, too: of deploys that did not know of this one, or that this"
+        " one may not have replaced, as it failed; an empty text for a deploy without a commit."
+    )
     serial: int | None = Field(description="The state's serial afterwards.")
     verified: bool | None = Field(description="Whether the checks passed; true without checks, null if not run.")
     pipeline: str | None = Field(description="The pipeline that did it.")

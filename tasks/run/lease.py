@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 
 from ..base.errors import LedgerError
 from ..base.problem import doit
+from ..base.text import short
 from ..ledger import holder
 from ..ledger.record import deployed
+from . import ledgers
+from .selection import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from ..ledger import receipts
     from ..ledger.holder import Pipeline
+    from ..ledger.machine import Me
     from ..ledger.record import Begun, Lease
     from ..ledger.record import Record as Held
     from .run import Run
@@ -50,6 +54,11 @@ class Holders:
         self._ended.clear()
 
 
+def is_alone(run: Run, me: Me) -> bool:
+    """Whether no other run of the same holder is at work: a clone has one at a time, a report is the last."""
+    return me.holder.startswith(ledgers.CLONE) or run.request.part is Part.REPORT
+
+
 def held(run: Run, lease: Lease, where: str) -> LedgerError:
     """The error of a run that another one's lease stops."""
     return LedgerError(
@@ -68,6 +77,16 @@ def overtaken(moved: Sequence[str], left: Sequence[str]) -> LedgerError:
     return LedgerError(
         f"{what} by another run since this one started",
         untouched="nothing was applied", next_step="run the same command again; it plans from the current state",
+    )  # fmt: skip
+
+
+def undoing(stack: str, commits: Sequence[str]) -> LedgerError:
+    """The error of a stack of which another run has recorded a deploy since this one announced its own."""
+    found = ", ".join(short(commit) for commit in commits if commit)
+    return LedgerError(
+        f"a deploy{f' of {found}' if found else ''} that this run did not know of was recorded meanwhile",
+        stack=stack, untouched="nothing in this stack was changed",
+        next_step=(doit(f"plan:{stack}"), " makes a new plan to review; then ", doit("deploy")),
     )  # fmt: skip
 
 

@@ -62,6 +62,10 @@ class Recorded(Protocol):
         """Take the lease and announce the stacks that are about to be applied, once a run."""
         ...
 
+    def require_ours(self, stack: str) -> None:
+        """Refuse to apply an announced stack over what another run has recorded since."""
+        ...
+
     @property
     def allowed(self) -> list[str]:
         """For receipts: that this deploy goes on without the ledger, and why."""

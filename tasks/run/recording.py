@@ -16,6 +16,7 @@ from . import entries, lease, ledgers
 from .reviewing import Reviewing
 from .unrecorded import Unrecorded
 from .workingcopy import WorkingCopy
+from .writebehind import WriteBehind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -61,6 +62,7 @@ class Recording:
         self._holders = lease.Holders(run, self.session.me.holder, has_ended)
         self._reviewing = Reviewing(run, review)
         self._unrecorded = Unrecorded(run, settings, self._copy, self.session, self._reviewing)
+        self._behind = WriteBehind(run, self.session, self._unrecorded, self._reviewing, every=settings.every)
         self._reader: threading.Thread | None = None
         self._read: list[Effect] = []
         self._read_error: DeployError | None = None
@@ -71,8 +73,6 @@ class Recording:
         self._begun: dict[str, Begun] = {}
         self._replaced: dict[str, str] = {}  # the change that an apply of each stack replaces, as this run announced it
         self._announcing = threading.Lock()
-        self._ended = threading.Event()
-        self._writer: threading.Thread | None = None
 
     # The beginning
 
@@ -255,10 +255,7 @@ class Recording:
             return
         if self._unrecorded.is_sending:
             self._unrecorded.remember()
-        self._require_unmoved(before, stacks)
-        self._reviewing.begin()
-        self._writer = threading.Thread(target=self._write_behind, name="ledger-writer", daemon=True)
-        self._writer.start()
+        self._behind.begin(self._require_unmoved(before, stacks))
 
     def _busy(self, effects: list[Effect]) -> Busy | None:
         for effect in effects:
@@ -291,8 +288,8 @@ class Recording:
         found = {stack: self._known.get(stack) or self._copy.follows(stack) for stack in stacks}
         self._replaced = {stack: change for stack, change in found.items() if change is not None}
 
-    def _require_unmoved(self, before: Mapping[str, Held], stacks: Collection[str]) -> None:
-        """Refuse to apply plans that were made before another pipeline deployed; jobs of this one do not count."""
+    def _require_unmoved(self, before: Mapping[str, Held], stacks: Collection[str]) -> Mapping[str, Held]:
+        """Refuse plans that were made before another pipeline deployed, not just this one; returns the records now."""
         now, me = self.session.records(self._run.project.stacks), self.session.me.holder
         own = [self._run.revision.commit]
         moved = [
@@ -307,19 +304,21 @@ class Recording:
         if moved or left:
             raise lease.overtaken(moved, left)
         self._replaced = {name: item.change for name, item in now.items()}
+        return now
 
     # While it runs
+
+    def require_ours(self, stack: str) -> None:
+        """Refuse to apply an announced stack over what another run has recorded since.
+
+        Raises:
+            LedgerError: Another run has, or the lease was lost.
+        """
+        self._behind.require_ours(stack)
 
     def note(self, stack: str) -> None:
         """Note that a stack was applied or checked, so that its receipt is recorded."""
         self._unrecorded.note(stack)
-
-    def _write_behind(self) -> None:
-        self._reviewing.wait()  # outside of the lock, for which applies wait
-        while not self._ended.wait(self.settings.every):
-            with suppress(DeployError):  # reported at the end if it persists
-                self._unrecorded.queue()
-                self._unrecorded.flush()
 
     # On its own
 
@@ -355,8 +354,8 @@ class Recording:
         names = self._unrecorded.noted
         self._unrecorded.queue()
         # This releases a clone's own lease; a pipeline's other jobs may still be working under theirs.
-        alone = self.session.me.holder.startswith(ledgers.CLONE)
-        for effect in self.session.handle(Finish() if alone else Flush()):
+        alone = lease.is_alone(self._run, self.session.me)
+        for effect in self.session.handle(Finish(alone=True) if alone else Flush()):
             if isinstance(effect, Failed):
                 raise self.session.problem(effect)
         self._unrecorded.remember()
@@ -373,9 +372,7 @@ class Recording:
         Args:
             last: Whether this is the pipeline's last run; otherwise it keeps the lease.
         """
-        self._ended.set()
-        if self._writer is not None:
-            self._writer.join()
+        self._behind.end()
         head = self.session.head
         left = head is not None and head.lease is not None and head.lease.holder == self.session.me.holder
         if self._announced is False and not left and not self._unrecorded.noted:
@@ -384,14 +381,15 @@ class Recording:
             return self._incomplete(self.unread) if self._unrecorded.noted else None
         try:
             self._unrecorded.queue()
-            effects = self.session.handle(Finish(shares=not last))
+            effects = self.session.handle(Finish(not last, alone=lease.is_alone(self._run, self.session.me)))
             self._unrecorded.remember()
         except LedgerError as error:
             return self._incomplete(error)
         except DeployError as error:
             return self._incomplete(LedgerError(error.message))
         failed = next((effect for effect in effects if isinstance(effect, Failed)), None)
-        return self._incomplete(self.session.problem(failed)) if failed else None
+        problem = self.session.problem(failed) if failed is not None else self._behind.lost
+        return self._incomplete(problem) if problem is not None else None
 
     def _incomplete(self, error: LedgerError) -> LedgerError:
         """The error of a run whose deployments are not all in the ledger."""

@@ -10,7 +10,6 @@ from ..artifact.inputs import InputKind
 from ..artifact.statecheck import Seen
 from ..base.errors import ConfigError, StateRefusedError, nearest
 from ..base.problem import doit, steps
-from . import statecopies
 from .allowance import Accepted
 from .assessment import assess_once
 
@@ -97,6 +96,8 @@ def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen, stage: str
     moved = _backend_changed(run, stack)
     if moved:
         problem = f"its backend settings have changed, but its state was not moved there: {problem}"
+    from . import statecopies
+
     offered = statecopies.offer(run, stack, last, seen) if not moved else _MOVE
     place = f"{stack.name}:{seen.lineage}:{seen.serial}" if seen.lineage else f"{stack.name}:missing"
     raise StateRefusedError(

@@ -57,7 +57,7 @@ def world(build: Callable[..., Repository], tmp_path: Path) -> Repository:
     )
     made = build(minimal_config(), f"stacks/a/main.tf:{STACK}", "world/.keep")
     made.variables["TF_CLI_CONFIG_FILE"] = str(tmp_path / "tofurc")
-    made.doit("deploy")
+    made.prepare("deploy")
     return made
 
 

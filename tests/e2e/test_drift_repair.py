@@ -194,11 +194,11 @@ JOB = {
 @pytest.fixture
 def nightly(apart: Remote) -> Repository:
     """The job of a schedule that found drift, with its own keys alone."""
-    apart.clone().doit("ledger", "init", **DEPLOY, **JOB)
-    apart.clone().doit("deploy", **DEPLOY, **OBSERVES, **JOB)
+    apart.clone().prepare("ledger", "init", **DEPLOY, **JOB)
+    apart.clone().prepare("deploy", **DEPLOY, **OBSERVES, **JOB)
     outside(apart.base / "states", "a", {"x": 5})
     job = apart.clone()
-    job.doit("drift", code=2, **OBSERVES, **JOB)
+    job.prepare("drift", code=2, **OBSERVES, **JOB)
     return job
 
 

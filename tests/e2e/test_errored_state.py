@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from typing import TYPE_CHECKING
@@ -143,7 +144,13 @@ def test_the_state_is_kept_and_stops_everything_until_it_is_saved(
             in done.out
         )
         assert "nothing in this stack was planned or applied" in done.out
-    assert "stacks/a/errored.tfstate" in repository.doit("status").out
+    shown = repository.doit("status").out
+    assert "stacks/a/errored.tfstate" in shown
+    assert "1 with an unsaved state" in shown
+    assert "all up to date" not in shown
+    assert (
+        json.loads(repository.doit("status", "--json").out)["stacks"][0]["unsaved_state"] == "stacks/a/errored.tfstate"
+    )
     assert [line for line in repository.engine_calls() if line.split()[:2] == ["a", "plan"]] == []
     assert repository.engine_calls("apply") == []
     assert left.read_bytes() == kept

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.images import files_of
-from tests.packages import started, watch
+from tests.packages import started, watch, with_built_dashboard
 from tests.repository import ROOT, Repository, wait_for
 from tests.servers.kubernetes import Kubernetes, Namespace, mirrored
 
@@ -35,6 +35,7 @@ def shop(tmp_path: Path, tofu: Path, kubernetes: Kubernetes, registry: ImageRegi
         "KUBE_CONFIG": str(kubernetes.kubeconfig), "REGISTRY": registry.host, "BASE": _base(tmp_path, registry),
         "DEPLOY_ENV": "kubernetes", "RECORDS": "https://records.example.com/doit",
     }  # fmt: skip
+    with_built_dashboard(repository)
     watch(repository, "npm", "buildah")
     return repository
 

@@ -83,7 +83,7 @@ def remote(build: Callable[..., Repository], tmp_path: Path) -> Remote:
 @pytest.fixture
 def begun(remote: Remote) -> Remote:
     """The same with a ledger that was begun."""
-    remote.clone().doit("ledger", "init")
+    remote.clone().prepare("ledger", "init")
     return remote
 
 
@@ -98,7 +98,7 @@ def test_a_second_pipeline_on_a_fresh_clone_starts_no_engine(begun: Remote) -> N
 
 
 def test_a_changed_stack_is_planned_alone_on_a_fresh_clone(begun: Remote) -> None:
-    begun.clone().doit("deploy")
+    begun.clone().prepare("deploy")
     change = begun.clone()
     change.write(f"stacks/c/main.tf:{resource('c2')}")
     change.commit()
@@ -112,7 +112,7 @@ def test_a_changed_stack_is_planned_alone_on_a_fresh_clone(begun: Remote) -> Non
 
 
 def test_drift_is_told_from_undeployed_code_where_nothing_was_deployed(begun: Remote) -> None:
-    begun.clone().doit("deploy")
+    begun.clone().prepare("deploy")
     state = begun.base / "states/c-local.tfstate"
     content = json.loads(state.read_text())
     content["resources"][0]["instances"][0]["attributes"]["input"]["value"] = "by hand"
@@ -145,7 +145,7 @@ def test_a_missing_ledger_is_an_alarm_and_not_never_deployed(remote: Remote) -> 
 
 
 def test_the_ledger_shows_no_values_and_no_addresses(begun: Remote) -> None:
-    begun.clone().doit("deploy")
+    begun.clone().prepare("deploy")
     names = begun.git("ls-tree", "-r", "--name-only", REF).splitlines()
     everything = "".join(begun.git("show", f"{REF}:{name}") for name in names)
     assert "terraform_data" not in everything
@@ -161,7 +161,7 @@ def document(job: Repository, *arguments: str, code: int = 0) -> dict[str, Any]:
 
 
 def test_log_and_audit_tell_what_was_deployed(begun: Remote) -> None:
-    begun.clone().doit("deploy")
+    begun.clone().prepare("deploy")
     job = begun.clone()
     done = job.doit("log")
     assert len([line for line in done.out.splitlines() if " deploy " in line]) == 3
@@ -225,6 +225,27 @@ def _slow() -> str:
 def _is_announced(remote: Remote) -> bool:
     head = json.loads(remote.git("show", f"{REF}:head"))
     return json.loads(base64.b64decode(head["payload"]))["lease"] is not None
+
+
+def test_a_stack_that_is_being_deployed_is_not_called_up_to_date(begun: Remote) -> None:
+    """Not in its row, the last line or the document, although its inputs are those of its receipt here."""
+    begun.clone().doit("deploy")
+    old, change, go = begun.clone(), begun.clone(), begun.base / "go"
+    waiting = _slow().replace("sleep 5", f"until [ -e {go} ]; do sleep 0.1; done")
+    change.write(f"stacks/a/main.tf:{resource(extra=waiting)}")
+    change.commit()
+    begun.push(change)
+    process = begun.clone().start("deploy")
+    wait_for(lambda: _is_announced(begun), "the announcement")
+    said = old.doit("status").out
+    by = {stack["name"]: stack["deploying"] for stack in document(old, "status")["stacks"]}
+    go.touch()
+    process.communicate()
+    row = next(line for line in said.splitlines() if line.startswith("a "))
+    assert row.endswith(f"  being deployed by {by['a']}")
+    number = sum(label is not None for label in by.values())
+    assert f"local: 3 stacks, {number} being deployed" in said
+    assert "all up to date" not in said
 
 
 def test_a_lease_is_given_back_with_a_reason(begun: Remote) -> None:

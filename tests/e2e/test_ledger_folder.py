@@ -44,8 +44,8 @@ def test_a_ledger_that_begins_with_receipts_leaves_a_signed_folder(keyed: Remote
 
 
 def test_commands_that_read_at_the_same_moment_leave_a_signed_folder(keyed: Remote) -> None:
-    keyed.clone().doit("ledger", "init", **KEY)
-    keyed.clone().doit("deploy", **KEY)
+    keyed.clone().prepare("ledger", "init", **KEY)
+    keyed.clone().prepare("deploy", **KEY)
     for _ in range(3):
         job = keyed.clone()  # nothing is known here: each of them fills the working copy
         running = [job.start(*command, **KEY) for command in (["status"], ["ci"], ["status"], ["ci", "--for", "drift"])]
@@ -57,8 +57,8 @@ def test_commands_that_read_at_the_same_moment_leave_a_signed_folder(keyed: Remo
 
 
 def test_a_deploy_that_starts_while_others_read_is_not_refused(keyed: Remote) -> None:
-    keyed.clone().doit("ledger", "init", **KEY)
-    keyed.clone().doit("deploy", **KEY)
+    keyed.clone().prepare("ledger", "init", **KEY)
+    keyed.clone().prepare("deploy", **KEY)
     for number in range(3):
         job = keyed.clone()
         job.write(f"stacks/a/main.tf:{resource(str(number))}")

@@ -30,8 +30,8 @@ def deployed(build: Callable[..., Repository], tmp_path: Path) -> Remote:
     )
     first.variables |= KEY
     remote = Remote(tmp_path, first)
-    remote.clone().doit("ledger", "init")
-    remote.clone().doit("deploy", TF_VAR_size="3")
+    remote.clone().prepare("ledger", "init")
+    remote.clone().prepare("deploy", TF_VAR_size="3")
     return remote
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.base.files import canonical_json, sha256_bytes
 from tasks.ledger import record, statement
 from tasks.ledger.keys import SigningKey
 from tests.e2e.test_ledger import REF, Remote, document, remote
@@ -19,6 +20,7 @@ from tests.servers.fileserver import TOKEN, FileServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.repository import Done, Repository
 
@@ -249,6 +251,36 @@ def test_a_rewritten_ledger_is_rebuilt_over_what_is_there(signed: Remote) -> Non
     assert "3 stacks, all up to date" in signed.clone().doit("status").out
 
 
+@pytest.mark.parametrize("left", ["whole", "head", "shards", "nothing"])
+def test_a_rebuilt_ledger_still_refuses_older_commits(signed: Remote, left: str) -> None:
+    """Of a ledger that can be read, or partly, each commit that it names counts; of one that is gone, none can."""
+    [rebuild] = documented("Lost, or not to be trusted")
+    old = signed.clone()
+    change(signed, "c", resource("newer")).doit("deploy", **Signed)
+    new = signed.git("rev-parse", "main")
+    content = Content.of(signed)
+    if left == "head":  # signed by a stranger
+        head, _ = record.read_head(content.head)
+        content.head = statement.seal(head.content(), statement.HEAD, [SigningKey(b"s" * 32)]).to_bytes()
+        content.put()
+    elif left == "shards":  # of which the one with `c` is damaged
+        content.shards[record.blob_name(record.shard_of("c"))] = b"{}"
+        content.put()
+    elif left == "nothing":
+        signed.git("update-ref", "-d", REF)
+    said = run(signed.clone(), rebuild, **Signed).out
+    known = f"c: from its state; counts as affected, as it may not be the latest; none older than {new[:8]} is deployed"
+    assert (known in said) is (left != "nothing")
+    assert ("a, b, c: their commits are not known, so no older one is refused: deploy" in said) is (left == "nothing")
+    if left != "nothing":
+        old.git("fetch", "--quiet")
+        refused = old.doit("deploy:c", code=1, **Signed).out
+        assert f"{new[:8]} is deployed, and {old.git('rev-parse', 'HEAD')[:8]} is older" in refused
+        assert _value(signed) == "newer"
+    signed.clone().doit("deploy", **Signed)
+    assert "3 stacks, all up to date" in signed.clone().doit("status").out
+
+
 def test_a_rebuilt_ledger_still_guards_the_states(signed: Remote) -> None:
     [rebuild] = documented("Lost, or not to be trusted")
     signed.git("update-ref", "-d", REF)
@@ -348,8 +380,8 @@ def test_no_documented_command_is_left_untried() -> None:
 
 
 def test_a_state_is_accepted_by_the_command_that_the_docs_show(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
-    remote.clone().doit("deploy")
+    remote.clone().prepare("ledger", "init")
+    remote.clone().prepare("deploy")
     done = remote.clone().doit("accept=c:5f0c7a52:9", "reason=moved by hand", "ledger", "accept")
     assert "accepted: c" in done.out
     audit(remote)
@@ -359,7 +391,7 @@ def test_a_state_is_accepted_by_the_command_that_the_docs_show(remote: Remote) -
 
 
 def test_a_machine_that_knows_the_ledger_begins_no_new_one_from_what_it_has(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
+    remote.clone().prepare("ledger", "init")
     old = remote.clone()
     old.doit("deploy")
     change(remote, "c", resource("newer")).doit("deploy")
@@ -371,8 +403,8 @@ def test_a_machine_that_knows_the_ledger_begins_no_new_one_from_what_it_has(remo
 
 
 def test_of_two_deploys_that_did_not_know_of_each_other_neither_is_undone_by_an_older_commit(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
-    remote.clone().doit("deploy")
+    remote.clone().prepare("ledger", "init")
+    remote.clone().prepare("deploy")
     here = change(remote, "c", resource("here"))
     old = here.git("rev-parse", "HEAD")
     hook = remote.path / "hooks/pre-receive"
@@ -390,6 +422,9 @@ def test_of_two_deploys_that_did_not_know_of_each_other_neither_is_undone_by_an_
     )  # its own disk is not all
     assert _value(remote) == "there"
     here.doit("ledger", "push")  # both are recorded now
+    last = document(remote.clone(), "log", "c")["entries"][-1]
+    assert (last["commit"], last["besides"]) == (old, [new])
+    assert f"commit {old[:8]}  {new[:8]} may be deployed, too" in remote.clone().doit("log", "c").out.splitlines()[0]
     fresh = remote.clone()
     fresh.git("checkout", "--quiet", old)
     assert f"{new[:8]} is deployed, and {old[:8]} is older" in fresh.doit("deploy", code=1).out
@@ -405,7 +440,7 @@ def test_of_two_deploys_that_did_not_know_of_each_other_neither_is_undone_by_an_
 
 
 def test_a_run_that_was_killed_and_is_repeated_later_has_not_failed(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
+    remote.clone().prepare("ledger", "init")
     killed = change(remote, "c", resource("new"))
     package = "doit_tofu" if INSTALLED else "tasks"
     die = f"import os\n\nimport {package}.applying\n\n{package}.applying._run_apply = lambda *_: os.kill(os.getpid(), 9)\n"
@@ -419,8 +454,8 @@ def test_a_run_that_was_killed_and_is_repeated_later_has_not_failed(remote: Remo
 
 
 def test_without_the_remote_a_deploy_goes_on_and_is_recorded_later(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
-    remote.clone().doit("deploy")
+    remote.clone().prepare("ledger", "init")
+    remote.clone().prepare("deploy")
     job = change(remote, "c", resource("new"))
     job.git("remote", "remove", "origin")
     refused = job.doit("deploy", code=1).out
@@ -437,8 +472,8 @@ def test_without_the_remote_a_deploy_goes_on_and_is_recorded_later(remote: Remot
 
 
 def test_what_was_planned_with_an_output_that_nobody_recorded_is_planned_again(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
-    remote.clone().doit("deploy")
+    remote.clone().prepare("ledger", "init")
+    remote.clone().prepare("deploy")
     elsewhere = remote.clone()
     elsewhere.write(f"stacks/a/main.tf:{resource('2')}")
     elsewhere.commit()
@@ -452,8 +487,86 @@ def test_what_was_planned_with_an_output_that_nobody_recorded_is_planned_again(r
     assert "all up to date" in remote.clone().doit("status").out
 
 
-def test_what_is_not_a_ledger_is_not_rebuilt_over(remote: Remote) -> None:
+def test_a_state_that_the_engine_reads_by_itself_is_one_that_the_receipt_names(remote: Remote) -> None:
     remote.clone().doit("ledger", "init")
+    path = remote.base / "states/a-local.tfstate"
+    reading = (
+        'terraform {\n  backend "local" {}\n}\n\ndata "terraform_remote_state" "a" {\n  backend = "local"\n'
+        f'  config  = {{ path = "{path}" }}\n}}\n\nresource "terraform_data" "it" {{\n'
+        "  input = data.terraform_remote_state.a.outputs.value\n}\n\n"
+        'output "value" {\n  value = terraform_data.it.output\n}\n'
+    )
+    change(remote, "b", reading)
+    configure(remote, "  b: {inputs: {x: a.value}}\n", "  b: {}\n").doit("deploy")
+    _set_output(path, json.loads(path.read_text()), "elsewhere", 1)  # as a deploy that was never recorded leaves it
+    job = change(remote, "b", f"{reading}# changed\n")
+    job.doit("deploy")
+    assert _value(remote, "b") == "elsewhere"
+    change(remote, "a", f"{resource()}# changed\n").doit("deploy")
+    assert (_value(remote, "a"), _value(remote, "b")) == ("1", "1")
+    assert "all up to date" in remote.clone().doit("status").out
+
+
+def test_a_value_of_another_state_stays_in_no_clone(remote: Remote) -> None:
+    """What a run found in a state, and recorded of it, is not what the ledger says: every clone says the same."""
+    remote.clone().doit("ledger", "init")
+    remote.clone().doit("deploy")
+    path = remote.base / "states/a-local.tfstate"
+    state = json.loads(path.read_text())
+    _set_output(path, state, "by hand", 1)
+    job = change(remote, "b", f"{reader('x')}# changed\n")
+    job.doit("deploy")
+    assert _value(remote, "b") == "['by hand']"
+    _set_output(path, state, "1", 2)
+    for clone in (job, remote.clone()):
+        assert "affected: output a.value (variable x) changed" in clone.doit("status").out
+    job.doit("deploy")
+    assert _value(remote, "b") == "['1']"
+    assert "all up to date" in remote.clone().doit("status").out
+
+
+def test_a_sensitive_output_without_a_digest_is_never_called_the_same(remote: Remote) -> None:
+    """Without a key the ledger has no digest of it: elsewhere its readers are planned, here they are compared."""
+
+    def secret(value: str) -> str:
+        return resource(extra=f'\noutput "s" {{\n  value     = "{value}"\n  sensitive = true\n}}\n')
+
+    reading = reader("x").replace("type = any", "type      = any\n  sensitive = true")
+    reading = reading.replace("value = terraform", "value     = terraform").replace(
+        "output\n}", "output\n  sensitive = true\n}"
+    )
+    change(remote, "a", secret("first-1144")).doit("ledger", "init")
+    change(remote, "b", reading)
+    job = configure(remote, "x: a.value", "x: a.s")
+    for clone in (job, remote.clone()):
+        clone.doit("deploy")
+        assert "all up to date" in clone.doit("status").out
+        assert "nothing to deploy" in clone.doit("deploy").out
+    said = " ".join(remote.clone().doit("status").out.split())
+    assert "b affected: output a.s (variable x) cannot be compared" in re.sub(r"b +\S+ \S+ +", "b ", said)
+    change(remote, "a", secret("second-5527")).doit("deploy:a")
+    remote.clone().doit("deploy:b")
+    assert _value(remote, "b") == "['second-5527']"
+    everything = remote.git("log", "-p", "--format=", REF)
+    assert not [value for value in ("first-1144", "second-5527") if sha256_bytes(canonical_json(value)) in everything]
+
+
+def test_an_output_that_is_null_is_a_value_in_every_clone(remote: Remote) -> None:
+    """A state does not have it."""
+    remote.clone().doit("ledger", "init")
+    null = 'terraform {\n  backend "local" {}\n}\n\noutput "value" {\n  value = null\n}\n'
+    change(remote, "a", null).doit("deploy")
+    job = change(remote, "b", f"{reader('x')}# changed\n")
+    job.doit("deploy")
+    assert job.planned() == ["b"]
+    assert _value(remote, "b") == "[None]"
+    assert "all up to date" in remote.clone().doit("status").out
+    change(remote, "a", resource("2")).doit("deploy")
+    assert _value(remote, "b") == "['2']"
+
+
+def test_what_is_not_a_ledger_is_not_rebuilt_over(remote: Remote) -> None:
+    remote.clone().prepare("ledger", "init")
     main = remote.git("rev-parse", "main")
     remote.git("update-ref", REF, main)
     refused = remote.clone().doit("reason=lost", "ledger", "rebuild", code=1).out
@@ -463,7 +576,7 @@ def test_what_is_not_a_ledger_is_not_rebuilt_over(remote: Remote) -> None:
 
 
 def test_status_says_that_it_could_not_read_the_ledger(remote: Remote) -> None:
-    remote.clone().doit("ledger", "init")
+    remote.clone().prepare("ledger", "init")
     job = remote.clone()
     remote.path.rename(remote.path.with_name("gone.git"))
     assert "what other machines have deployed is not known here" in job.doit("status").out
@@ -474,3 +587,9 @@ def _value(remote: Remote, stack: str = "c") -> str:
     """The output of a stack, as its state has it."""
     state = json.loads((remote.base / f"states/{stack}-local.tfstate").read_text())
     return str(state["outputs"]["value"]["value"])
+
+
+def _set_output(path: Path, state: dict[str, Any], value: str, more: int) -> None:
+    """Write a state with another output, as another tool does."""
+    outputs = {"value": {**state["outputs"]["value"], "value": value}}
+    path.write_text(json.dumps({**state, "serial": state["serial"] + more, "outputs": outputs}))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.base.unseen import one_line
 from tests.repository import INSTALLED, ROOT, Done
 
 if TYPE_CHECKING:
@@ -142,7 +143,31 @@ def test_a_stack_alone_is_told_how_to_be_written(one: Repository) -> None:
 @pytest.mark.parametrize("words", [[""], ["plan", ""], ["", "plan"]])
 def test_an_empty_word_is_named(one: Repository, words: list[str]) -> None:
     done = program(one, *words)
-    assert (done.code, done.out) == (3, "ERROR: a word on the command line is empty\n")
+    assert done.code == 3
+    assert done.out.startswith("ERROR: a word on the command line is empty\n  untouched: nothing was run\n  next: ")
+
+
+@pytest.mark.parametrize("words", [["-f", "", "status"], ["--file=", "plan"]])
+def test_an_empty_name_of_a_file_is_named_by_doit_too(one: Repository, words: list[str]) -> None:
+    done = one.doit(*words, code=3)
+    assert "a word on the command line is empty" in done.out
+    assert "Traceback" not in done.out
+
+
+_COMMANDS = ("plan", "status", "info", "audit", "list", "forget", "clean", "restore", "ledger")
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [*((command, " ") for command in _COMMANDS), *(("plan", word) for word in ("-", ":", "a\nb", "plan:", "plan: "))],
+)
+def test_a_word_that_is_hardly_one_is_an_unknown_name(one: Repository, command: str, word: str) -> None:
+    done = program(one, command, word)
+    assert done.code in {1, 3}
+    assert "Traceback" not in done.out
+    assert one_line(word).strip() in done.out
+    assert "a\nb" not in done.out
+    assert "  next: " in done.out
 
 
 def test_a_name_that_is_like_nothing_lists_what_there_is(one: Repository) -> None:

@@ -23,7 +23,7 @@ def planned(build: Callable[..., Repository], tmp_path: Path) -> Repository:
     """A plan of `a`, made in one checkout, its state outside of any."""
     states = f'backend: {{kind: local, settings: {{path: "{tmp_path}/states/{{stack}}.tfstate"}}}}\n'
     repository = build(f"config/pipeline.yaml:version: 1\n{states}", f"stacks/a/main.tf:{resource()}")
-    repository.doit("plan")
+    repository.prepare("plan")
     return repository
 
 

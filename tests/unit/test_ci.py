@@ -38,7 +38,8 @@ def run_of(load: Load) -> Callable[..., Run]:
 
 def pipeline(run: Run, purpose: Purpose = Purpose.DEPLOY) -> dict[str, Any]:
     ci.write(run, purpose, "gitlab")
-    found: dict[str, Any] = yaml.safe_load(run.layout.gitlab_jobs.read_text())
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast: some of these files have 100,000 lines
+    found: dict[str, Any] = yaml.load(run.layout.gitlab_jobs.read_text(), loader)  # noqa: S506 - both are safe
     return found
 
 

@@ -72,6 +72,32 @@ def edited(data: bytes, **fields: object) -> bytes:
     return envelope.model_copy(update={"payload": base64.b64encode(canonical_json(body)).decode()}).to_bytes()
 
 
+def _deployed(commit: str, name: str, *, outcome: str = "applied", follows: str | None = None) -> Change:
+    receipt = {"stack": "web", "outcome": outcome, "commit": commit}
+    facts = {"commit": commit}
+    return Change(Kind.DEPLOY, name, "2026-11-25T10:00:00+00:00", "web", None, receipt, None, follows, facts=facts)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "besides"),
+    [
+        (_deployed("x", "1"), _deployed("y", "2", follows="1"), None),
+        (_deployed("x", "1"), _deployed("y", "2"), ["x"]),
+        (_deployed("x", "1"), _deployed("x", "2"), ["x"]),
+        (_deployed("x", "1", outcome="failed"), _deployed("y", "2"), ["x"]),  # the record stays the failed one's
+    ],
+)
+def test_an_entry_says_which_commits_have_no_order_with_its_own(
+    first: Change, second: Change, besides: list[str] | None
+) -> None:
+    found = Chain(None)
+    found.add(first)
+    found.add(second)
+    entry, _ = record.read_entry(found.entries[-1][1])
+    assert entry.facts.get("besides") == besides
+    assert found.what() == "whole"
+
+
 @pytest.fixture(params=[None, ONE], ids=["unsigned", "signed"])
 def made(request: pytest.FixtureRequest) -> Chain:
     found = Chain(request.param)

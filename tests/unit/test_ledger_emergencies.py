@@ -29,6 +29,12 @@ def test_no_emergency_is_forgotten(seed: int) -> None:
     play(seed)
 
 
+# Seeds that once found a defect: a deploy of a commit that was known already, but later, was not noticed.
+@pytest.mark.parametrize("seed", [*range(ROUNDS), 456, 862])
+def test_what_is_recorded_under_another_lease_is_not_undone(seed: int) -> None:
+    play(seed, hurried=True)
+
+
 def test_an_older_receipt_that_is_written_with_an_announcement_does_not_end_it() -> None:
     begun = {"web": Begun(holder=ME.holder, run=ME.run, since="2", plan_id="p2")}
     older = Change(Kind.DEPLOY, "later", "", "web", None, {"outcome": "applied", "plan_id": "p1", "started_at": "1"})
@@ -61,11 +67,25 @@ def _follow_what_the_disk_knew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order, "follows", lambda _receipt, known, _held: known)
 
 
+def _overlook_what_others_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order, "is_overtaken", lambda *_: False)
+
+
+@pytest.mark.parametrize("hurried", [False, True])
+def test_the_judge_sees_a_deploy_that_is_undone_although_it_was_read_of(
+    monkeypatch: pytest.MonkeyPatch, *, hurried: bool
+) -> None:
+    _overlook_what_others_record(monkeypatch)
+    for seed in (29, 58, 65):
+        with pytest.raises(BrokenError, match="of which it has read"):
+            play(seed, hurried=hurried)
+
+
 @pytest.mark.parametrize(
     ("break_it", "seeds", "found"),
     [
-        (_keep_one_commit, [65, 230], "deploys commit"),
-        (_see_the_disk_alone, [1377, 1831, 1886], "deploys commit"),
+        (_keep_one_commit, [230, 532, 684], "deploys commit"),
+        (_see_the_disk_alone, [1377, 1886, 2192], "deploys commit"),
         (_forget_what_was_announced, [106, 146, 171], "deploys commit"),
         (_follow_what_the_disk_knew, [78, 136, 336], "has no order"),
     ],
@@ -171,3 +191,23 @@ def test_an_announcement_over_one_that_did_not_end_keeps_its_commits() -> None:
     again = over(first, "run b", "y").begun["web"]
     assert (again.commits, again.doubtful) == (("y", "x"), True)
     assert machine.may_take(first, ME)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "overtaken"),
+    [
+        (None, None, False),
+        (None, held("c1", receipt("x")), True),
+        (held("c1", receipt("x")), held("c1", receipt("x")), False),
+        (held("c1", receipt("x")), held("c2", receipt("y")), True),
+        (held("c1", receipt("x", verified=None)), held("c2", receipt("x", verified=True)), False),  # a check
+        (held("c1", receipt("x")), held("c2", receipt("x", besides=["y"])), True),
+        (held("c1", receipt("x")), held("c2", receipt("x", plan_id="another")), True),  # of the same commit
+        (held("c1", receipt("x", serial=4)), held("c2", receipt("x", serial=5)), True),
+        (held("c1", receipt("x", plan_id=None)), held("c2", receipt("x", plan_id=None)), True),
+    ],
+)
+def test_what_another_run_records_of_a_stack_overtakes_a_plan(
+    before: Record | None, now: Record | None, overtaken: bool
+) -> None:
+    assert order.is_overtaken(before, now) is overtaken

@@ -25,3 +25,21 @@ def test_a_reason_makes_no_line_of_its_own(reason: str, key: str) -> None:
     assert line.startswith("   12  2026-11-26T09:00:00+00:00  ")
     assert line.splitlines() == [line]
     assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("besides", "said"),
+    [
+        ([], ""),
+        (["1a2b3c4d5e"], "1a2b3c4d may be deployed, too"),
+        (["", "1a2b3c4d5e"], "an unknown commit, 1a2b3c4d may"),
+    ],
+)
+def test_commits_without_an_order_are_in_the_line(besides: list[str], said: str) -> None:
+    entry = Entry(
+        kind=Kind.DEPLOY, id="0a" * 16, ledger="0a" * 16, project="p", environment="prod", sequence=12, previous="0a" * 32,
+        at="2026-11-26T09:00:00+00:00", stack="db", facts={"commit": "9f8e7d6c5b", "besides": [*besides]},
+    )  # fmt: skip
+    line = log._line(entry)
+    assert said in line
+    assert ("too" in line) is bool(besides)

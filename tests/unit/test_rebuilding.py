@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tasks.ledger.receipts import Record
+from tasks.ledger.remains import Remains
 from tasks.run.rebuilding import Receipt, State, choose
 
 STATE = State("lineage", 7)
+
+
+X, Y, Z = ("1a" * 20, "2b" * 20, "3c" * 20)
 
 
 def receipt(
@@ -13,6 +19,7 @@ def receipt(
     commit: str | None = None,
 ) -> Receipt:  # fmt: skip
     fields = {"outcome": outcome, "lineage": lineage, "serial": serial, "plan_sha256": plan, "commit": commit}
+    fields["plan_id"] = f"id of {plan}"
     return Receipt(source, Record(dict(fields), None))
 
 
@@ -65,3 +72,56 @@ def test_a_state_that_is_gone_is_still_expected() -> None:
 
 def test_a_stack_without_both_was_never_deployed() -> None:
     assert choose("web", "prod", [], State(None, None)) is None
+
+
+@pytest.mark.parametrize(
+    ("left", "known"),
+    [
+        (Remains([X], "id of p1", "lineage", 7), None),  # it is of that very apply
+        (Remains([Y], "id of p0", "lineage", 6), None),  # something was applied since, as the serial says
+        (Remains([X, Y], "id of p1", "lineage", 7), [X, Y]),  # two deploys without an order, and still none
+        (Remains([Y], "id of p2", "lineage", 7), [X, Y]),  # plans that change nothing leave the serial as it is
+        (Remains([Y], "id of p2", "lineage", 8), [X, Y]),  # the state was put back
+        (Remains([Y], "id of p2", "another", 3), [X, Y]),
+        (Remains([Y], "id of p2", "lineage", None), [X, Y]),
+        (Remains([X, Y], "id of p1", "lineage", 7, begun=True), [X, Y]),
+        (Remains([""], "id of p2", "lineage", 7), [X]),
+        (Remains([X], None, "lineage", 7), None),  # of an earlier rebuilding, which did not find the receipt
+        (Remains([X, Y], None, "lineage", 7), [X, Y]),
+        (Remains(), None),
+    ],
+)
+def test_what_the_ledger_that_is_replaced_names_is_not_forgotten(left: Remains, known: list[str] | None) -> None:
+    found = choose("web", "prod", [receipt("here", commit=X)], STATE, left)
+    assert found is not None
+    assert found.certain is (known is None)
+    assert found.commits == (known or [X])
+
+
+def test_with_the_ledger_alone_its_commits_are_known_and_nothing_is_proven() -> None:
+    found = choose("web", "prod", [], STATE, Remains([X, Y], "id of p1", "lineage", 7))
+    assert found is not None
+    assert (found.certain, found.commits, found.source) == (False, [X, Y], "its state")
+    assert (found.record.receipt["lineage"], found.record.receipt["serial"]) == ("lineage", 7)
+
+
+def test_a_receipt_of_an_earlier_apply_does_not_hide_what_the_ledger_names() -> None:
+    found = choose("web", "prod", [receipt("here", serial=6, plan="p0", commit=Z)], STATE, Remains([X], "id of p1"))
+    assert found is not None
+    assert (found.certain, found.commits) == (False, [Z, X])
+
+
+@pytest.mark.parametrize("receipts", [[], [receipt("here", serial=6, commit=Z)]])
+def test_a_state_that_is_gone_is_expected_where_only_the_ledger_knew_it(receipts: list[Receipt]) -> None:
+    found = choose("web", "prod", receipts, State(None, None), Remains([X], "id of p2", "lineage", 7))
+    assert found is not None
+    assert not found.certain
+    assert X in found.commits
+    assert found.record.receipt["lineage"] == "lineage"
+
+
+def test_without_a_commit_the_record_says_that_it_is_unknown() -> None:
+    found = choose("web", "prod", [], STATE)
+    assert found is not None
+    assert found.commits == []
+    assert found.record.receipt["besides"] == [""]

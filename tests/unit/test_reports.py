@@ -509,7 +509,7 @@ def test_the_widget_of_gitlab_gets_its_three_numbers() -> None:
 def test_workflow_commands_are_one_line_each_and_nothing_in_them_is_another() -> None:
     found = report(
         Result("plan", "a,b:c", Status.FAILED, "no", problem=broken("100%\n::set-output name=x::y")),
-        *(planned(f"s{number}", item("delete", address="x\n::error::y", before={})) for number in range(20)),
+        *(planned(f"s{number}", item("delete", address=f"x{number}\n::error::y", before={})) for number in range(20)),
     )
     commands = list(forgefiles.workflow_commands(found))
     assert commands[0] == "::error title=plan a%2Cb%3Ac::error: 100%25%0A::set-output name=x::y"

@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...base.errors import ConfigError
@@ -75,7 +76,7 @@ class Keyring:
         self._derived: dict[str, Key] = {}
         self._lock = threading.Lock()
 
-    @property
+    @cached_property  # asked for several times for every stack
     def variable(self) -> str | None:
         """The environment variable that holds the passphrase, or the key of states; None without encryption."""
         named = self.settings.key

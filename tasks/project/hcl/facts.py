@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 HIDES = ("sensitive", "ephemeral")  # what makes a variable's value a secret to us
 FACTS_VERSION = 16  # facts cached by another version are not used
+_RECORDS = ("paths", "variables", "calls", "remote_states")  # the fields of `Facts` that are lists of dataclasses
 IF_THERE = "if there"  # the base of a path that counts only if it begins in the stack's folder
 
 
@@ -115,8 +116,9 @@ class Facts:
     archives: list[Expression] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON value for `from_json`."""
-        return asdict(self)
+        """A JSON value for `from_json`, made of the same values: to copy each, as `asdict` does, takes much longer."""
+        inner = {name: [vars(item) for item in getattr(self, name)] for name in _RECORDS}
+        return {**vars(self), **inner}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Facts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import posixpath
 import stat
@@ -52,6 +53,8 @@ class FileIndex:
         self._facts: dict[str, Facts] = {}
         self.unreadable: dict[str, str] = {}
         self._listed: dict[str, list[str]] | None = None
+        self._linked: dict[str, bool] | None = None
+        self._told: dict[str, Facts] | None = None
 
     def absolute(self, path: str) -> str:
         """The file system path of an indexed path."""
@@ -64,6 +67,14 @@ class FileIndex:
 
     def facts(self, path: str) -> Facts:
         """The facts of a configuration file; empty if it does not exist."""
+        told = self._told
+        if told is None:
+            return self._facts_now(path)
+        if path not in told:
+            told[path] = self._facts_now(path)
+        return told[path]
+
+    def _facts_now(self, path: str) -> Facts:
         entry = self._entry(path)
         if entry is None:
             return Facts()
@@ -72,11 +83,12 @@ class FileIndex:
         if known is None:
             if entry[2] is None:
                 try:
-                    entry[2] = without_secrets(self.read_facts(path)).to_json()
+                    known = without_secrets(self.read_facts(path))
                 except OSError:
                     return Facts()
+                entry[2] = known.to_json()
                 self._changed = True
-            known = self._facts[key] = Facts.from_json(entry[2])
+            self._facts[key] = known = known or Facts.from_json(entry[2])
         return known
 
     def read_facts(self, path: str) -> Facts:
@@ -121,12 +133,15 @@ class FileIndex:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """List each folder once: what is read within counts as one moment, as when a project is loaded."""
-        self._listed = {}
+        """Look at each folder, link and configuration file once: all that is read within counts as one moment.
+
+        So it is when a project is loaded; its inputs are digested afterwards, from the files as they are then.
+        """
+        self._listed, self._linked, self._told = {}, {}, {}
         try:
             yield
         finally:
-            self._listed = None
+            self._listed = self._linked = self._told = None
 
     def _names(self, folder: str) -> list[str]:
         try:
@@ -184,7 +199,8 @@ class FileIndex:
             IndexError: It has no parts.
         """
         base = Path(self._root, folder)
-        found = (path.relative_to(base).as_posix() for path in base.glob(pattern))
+        prefix = os.fspath(base).rstrip("/") + "/"
+        found = ("." if path == base else os.fspath(path).removeprefix(prefix) for path in base.glob(pattern))
         return sorted(posixpath.normpath(posixpath.join(folder, name)) for name in found)
 
     def followed(self, path: str) -> str | None:
@@ -192,12 +208,20 @@ class FileIndex:
 
         The engine resolves `..` from the folder's real place, so relative paths must do the same.
         """
-        parts, root = path.split("/"), Path(self._root)
-        if not any((root / "/".join(parts[: end + 1])).is_symlink() for end in range(len(parts))):
+        if not any(map(self._is_link, itertools.accumulate(path.split("/"), "{}/{}".format))):
             return path
-        real, base = os.path.realpath(root / path), os.path.realpath(root)
+        real, base = self.real(path), os.path.realpath(self._root)
         inside = os.path.commonpath([real, base]) == base and real != base
         return Path(os.path.relpath(real, base)).as_posix() if inside else None
+
+    def _is_link(self, path: str) -> bool:
+        """Whether a path is a link; within `at_once`, looked at once, as all stacks are below the same folders."""
+        known = self._linked
+        if known is None:
+            return os.path.islink(self.absolute(path))  # noqa: PTH114 - see `absolute`
+        if path not in known:
+            known[path] = os.path.islink(self.absolute(path))  # noqa: PTH114 - see `absolute`
+        return known[path]
 
     def _all_below(self, folder: str, within: tuple[str, ...]) -> Iterator[str]:
         """All files below a folder; links are followed unless they lead to a folder that contains them."""

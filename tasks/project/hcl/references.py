@@ -31,6 +31,10 @@ _OWN_NAME = re.compile(r"basename\(\s*abspath\(\s*path\.(?:module|root|cwd)\s*\)
 _VERB = re.compile(r"%[0-9]*[svdq]")
 _STATE = re.compile(r"\bdata\.terraform_remote_state\b(?:\.([A-Za-z_][A-Za-z0-9_-]*)(\[[^\]]*\])?)?")
 _OUTPUT = re.compile(r"\.outputs(?:\.([A-Za-z_][A-Za-z0-9_-]*)|\[\"([^\"]+)\"\])")
+_LEAVES = frozenset({  # single tokens: there is nothing in them, not even an error
+    "identifier", "block_start", "block_end", "comment", "quoted_template_start", "quoted_template_end", "numeric_lit",
+    "bool_lit", "null_lit", "object_start", "object_end", "tuple_start", "tuple_end",
+})  # fmt: skip
 _WORKSPACE = re.compile(rb"(?<![\w.])(terraform|tofu)\.workspace\b")
 
 
@@ -66,25 +70,28 @@ def find_paths(node: Node, found: Facts) -> None:
     stack, paths = [node], dict[PathReference, None]()
     while stack:
         current = stack.pop()
-        inner = current.named_children
-        if current.type == "function_call" and _OWN_NAME.fullmatch(syntax.text(current)):
+        kind = current.type
+        if kind in _LEAVES:  # most nodes are, and asking each for its children takes the longest
             continue
-        if current.type == "function_call" and inner and _FILE_FUNCTIONS.match(syntax.text(inner[0])):
+        inner = current.named_children
+        if kind == "function_call" and _OWN_NAME.fullmatch(syntax.text(current)):
+            continue
+        if kind == "function_call" and inner and _FILE_FUNCTIONS.match(syntax.text(inner[0])):
             arguments = [argument for kid in inner[1:] for argument in kid.named_children]
             stack.extend(arguments[1:])
             continue
-        if current.type == "function_call" and inner and syntax.text(inner[0]) in _MAKE_PATHS:
+        if kind == "function_call" and inner and syntax.text(inner[0]) in _MAKE_PATHS:
             found.mentioned.append(expressions.convert(current))
-        if current.type in ("attribute", "object_elem") and len(inner) > 1:
+        if kind in ("attribute", "object_elem") and len(inner) > 1:
             paths |= dict.fromkeys(_at_a_place(inner))
-        if current.type in ("quoted_template", "heredoc_template", "string_lit"):
+        if kind in ("quoted_template", "heredoc_template", "string_lit"):
             text = syntax.text(current).strip('"')
             if "${" in text and _ONE_PATH.fullmatch(text):
                 found.mentioned.append(expressions.convert(current))
                 continue
             if "${" in text and "/" in text and _MADE_PATH.fullmatch(text):
                 found.mentioned.append(expressions.convert(current))
-            else:
+            elif "/" in text or "." in text:  # else it mentions none
                 paths |= dict.fromkeys(mentions(text))
         stack.extend(inner)
     found.paths.extend(reference for reference in paths if reference not in found.paths)

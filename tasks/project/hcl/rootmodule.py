@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .values import Values
 
 _MOST_SCOPES = 400  # of a stack's modules with different arguments; beyond that, arguments count as unknown
+_ELSEWHERE = ("/", ".")  # how a path begins that is absolute, or may leave its folder
 _MOST_FOLDERS = 50  # that a module with a partly known source may come from
 
 
@@ -116,6 +117,17 @@ def read(index: FileIndex, path: str, known: Callable[[], Mapping[str, Any]] = d
     return reader.module
 
 
+def _relative(path: str, start: str) -> str:
+    """`posixpath.relpath` of two paths below one root, which does not ask where the process is."""
+    if path == start:
+        return "."
+    if path.startswith(_ELSEWHERE) or start.startswith(_ELSEWHERE):
+        return posixpath.relpath(path, start)
+    parts, above = path.split("/"), start.split("/")
+    same = len(posixpath.commonprefix([parts, above]))
+    return "/".join([*[".."] * (len(above) - same), *parts[same:]])
+
+
 def _workspace(module: RootModule) -> Values:
     """The name of the workspace that the engine runs in: of all backends, `cloud` alone has it chosen by `init`."""
     settings = module.backend_settings
@@ -184,7 +196,7 @@ class _Reader:
     def _scope(self, folder: str, given: Callable[[str], Values | None]) -> Scope:
         facts = self._facts(folder).values()
         return Scope(
-            posixpath.relpath(self._index.followed(folder) or folder, self.module.path),
+            _relative(self._index.followed(folder) or folder, self.module.path),
             combining.variables(facts),
             given,
             combining.together(fact.locals for fact in facts),

@@ -1,0 +1,97 @@
+"""What others record while a deploy holds the lease: it reads of that with its own writes, and undoes none of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.test_ledger import LEDGER, REF, Remote, _is_announced, document
+from tests.e2e.test_ledger_upkeep import _value, change
+from tests.repository import minimal_config, reader, resource, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.repository import Repository
+
+SLOW = '\nresource "terraform_data" "slow" {{\n  provisioner "local-exec" {{\n    command = "until [ -e {} ]; do sleep 0.1; done"\n  }}\n}}\n'  # fmt: skip
+
+
+@pytest.fixture
+def deployed(build: Callable[..., Repository], tmp_path: Path) -> Remote:
+    """Three stacks, `a --> b --> c`, all deployed; receipts are written every second."""
+    config = minimal_config(
+        "stacks:\n  b: {inputs: {x: a.value}}\n  c: {depends_on: [b]}\n" + LEDGER.replace("}", ", every: 1}")
+    ).replace("{root}/.state/", f"{tmp_path}/states/")
+    first = build(
+        config, f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{reader('x')}", f"stacks/c/main.tf:{resource('c')}"
+    )
+    found = Remote(tmp_path, first)
+    found.clone().doit("ledger", "init")
+    found.clone().doit("deploy")
+    return found
+
+
+def slow_deploy(remote: Remote) -> tuple[Repository, subprocess.Popen[str]]:
+    """A deploy of all three from a branch, in which `a` and `b` end once `go-a` and `go-b` exist; it applies `a`."""
+    job = remote.clone()
+    for stack, content in (("a", resource("2")), ("b", reader("x")), ("c", resource("branch"))):
+        job.write(f"stacks/{stack}/main.tf:{content}{SLOW.format(remote.base / f'go-{stack}') if stack != 'c' else ''}")
+    job.commit("a branch")
+    job.doit("plan")
+    process = job.start("deploy")
+    wait_for(lambda: _is_announced(remote), "the announcement")
+    return job, process
+
+
+def recorded(remote: Remote, stack: str) -> int:
+    """How many entries the ledger has of a stack."""
+    subjects = remote.git("log", "--format=%H", REF).splitlines()
+    assert subjects
+    return len([entry for entry in document(remote.clone(), "log", stack)["entries"] if entry["kind"] == "deploy"])
+
+
+def test_a_deploy_that_is_recorded_meanwhile_is_not_undone(deployed: Remote) -> None:
+    """Somebody has deployed without the ledger, before this run planned; the receipt arrives while it applies."""
+    other = change(deployed, "c", resource("urgent"))
+    hook = deployed.path / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'You are not allowed to push code to protected branches.' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    other.doit("allow=unrecorded", "reason=the forge is down", "deploy:c", code=1)
+    hook.unlink()
+    assert _value(deployed) == "urgent"
+    deployed.git("update-ref", "refs/heads/main", "refs/heads/main~1")  # the run below comes from before
+    job, process = slow_deploy(deployed)
+    other.doit("ledger", "push")
+    (deployed.base / "go-a").touch()
+    wait_for(lambda: recorded(deployed, "a") == 2, "the receipt of `a`")
+    (deployed.base / "go-b").touch()
+    said = process.communicate()[0]
+    assert process.returncode == 1
+    commit = other.git("rev-parse", "HEAD")
+    assert f"a deploy of {commit[:8]} that this run did not know of was recorded meanwhile" in " ".join(said.split())
+    assert [line.split()[0] for line in job.engine_calls("apply")] == ["a", "b"]
+    assert _value(deployed) == "urgent"
+    entries = document(deployed.clone(), "log", "--most", "0")["entries"]
+    assert [entry["stack"] for entry in entries[-3:]] == ["c", "a", "b"]
+    assert document(deployed.clone(), "log")["deploying"] is None
+    assert "another plan was applied since this one was made" in job.doit("deploy", code=1).out
+
+
+def test_nothing_more_is_applied_once_the_lease_was_lost(deployed: Remote) -> None:
+    job, process = slow_deploy(deployed)
+    deployed.clone().doit("allow=running", "reason=it hangs", "ledger", "release")
+    (deployed.base / "go-a").touch()
+    wait_for(lambda: recorded(deployed, "a") == 2, "the receipt of `a`")
+    (deployed.base / "go-b").touch()
+    said = " ".join(process.communicate()[0].split())
+    assert process.returncode == 1
+    assert "the lease of the ledger at" in said
+    assert "was taken over" in said
+    assert "c" not in [line.split()[0] for line in job.engine_calls("apply")]
+    assert json.loads(deployed.clone().doit("audit", "--json").out)["whole"] is True
