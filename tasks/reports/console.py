@@ -307,7 +307,7 @@ class Console:
             return f"no stack belongs to shard {part}: nothing was checked here; the other shards check them"
         if "drift" in selected and (counted := words.counted(_news(found))):
             return f"all passed; {counted} since the previous check"
-        return "all passed"
+        return _unverified(selected, found) or "all passed"
 
     def _drift_verdict(self, found: list[Result]) -> str:
         lines = []
@@ -334,6 +334,16 @@ class Console:
             lines += [f"  {number}. {way.name + ':':<28} `{first}`", *(f"{'':<33} `{command}`" for command in rest)]
             lines += [f"{'':<33} … {plural(way.left, 'more stack')}, one command each"] if way.left else []
         return [*lines, f"  all of it: .deploy/{self._run.project.environment}/reports/drift.md"]
+
+
+def _unverified(selected: set[str], found: Sequence[Result]) -> str:
+    """Why a `verify` had nothing to verify, which is not the same as that all passed; empty if it had."""
+    ended = [item.status for item in found if item.stage == "verify"]
+    if selected != {"verify"} or any(status is not Status.UNAFFECTED for status in ended):
+        return ""
+    if not ended:
+        return "no stack has checks, so nothing was verified; docs/checks.md has their kinds"
+    return "no stack that has checks is deployed from here, so nothing was verified"
 
 
 def _was_stopped(outcome: Result) -> bool:

@@ -335,3 +335,23 @@ def test_the_live_display_has_the_progress_the_total_and_each_resource(load: Loa
     assert shown._running() == [
         "plan 1/3 · 1 destroyed, 2 created", "  plan:b 0 s", "    x.one (create, 70 s)", "    x.two (delete, 3 s)",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [
+        ([], "no stack has checks, so nothing was verified"),
+        ([Status.UNAFFECTED, Status.UNAFFECTED], "no stack that has checks is deployed from here"),
+        ([Status.UNAFFECTED, Status.OK], "all passed"),
+        ([Status.OK], "all passed"),
+    ],
+)
+def test_a_verify_that_verified_nothing_does_not_say_that_all_passed(
+    load: Load, capsys: pytest.CaptureFixture[str], statuses: list[Status], said: str
+) -> None:
+    shown = console(load, "a", "b")
+    ended(shown, *(Result("verify", name, status) for name, status in zip("ab", statuses, strict=False)))
+    shown.summary({"verify"}, ExitCode.OK, [])
+    out = capsys.readouterr().out
+    assert f"local: {said}" in out
+    assert ("all passed" in out) is (said == "all passed")
