@@ -224,7 +224,8 @@ def _run_apply(run: Run, stack: Stack, attempt: _Attempt, where: Context, variab
             )  # fmt: skip
     except StoppedError:
         left = readstate.left_by(run, stack, where, manifest)
-        receipt.write(layout, begun.ended(Outcome.FAILED, **left.identity, **_less_produced(run, stack, begun)))
+        less = _less_produced(run, stack, begun)
+        receipt.write(layout, begun.ended(Outcome.FAILED, stopped=True, **left.identity, **less))
         raise
     if is_stale(done.summaries()):  # nothing was started; the receipt of a failure would make the next deploy plan
         receipt.restore(layout, stack.name, last)  # and apply something that nobody has reviewed

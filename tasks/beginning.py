@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from .base import whence
 from .base.errors import DeployError, ExitCode, RunLockedError
-from .base.problem import listed
 from .base.process import dropped_variables
 from .course import LOCKING, STAGES
 from .engine import encryption
@@ -161,7 +161,7 @@ def _say_unread(course: Course, problem: LedgerError) -> None:
 
 def _fail_at_once(course: Course, error: DeployError) -> None:
     problems = course.run.problems(error)
-    course.run.say(listed(problems))
+    course.run.say(whence.listed(problems))
     if course.run.request.as_json:
         from .run.documents import failed
 

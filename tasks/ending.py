@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import snapshots
+from .base import whence
 from .base.errors import DeployError, ExitCode, UnexpectedError
 from .course import LOCKING
 from .run import fanout, pending, removed, selection, stateguard
@@ -83,7 +84,7 @@ def _attempt(course: Course, step: Callable[[], None], *, told: bool = False) ->
         return
     course.errors.append(problem)
     if told:
-        run.say(problem.text())
+        run.say(whence.text(problem))
 
 
 def _say_unused(course: Course) -> None:
@@ -167,7 +168,7 @@ def _sign(course: Course, sign: Callable[[Collection[str]], None], *, told: bool
         problem = course.run.problem(error)
         course.errors.append(problem)
         if told:
-            course.run.say(problem.text())
+            course.run.say(whence.text(problem))
 
 
 def _is_recorded(course: Course) -> bool:
@@ -191,7 +192,7 @@ def _record(course: Course) -> None:
         if run.asked.deploying:
             course.errors.append(shown)
         else:  # a job for checks need not have the right to write: the next deploy checks again
-            run.say(shown.text())
+            run.say(whence.text(shown))
 
 
 def _tell(course: Course, code: ExitCode, paths: list[str]) -> None:
@@ -213,7 +214,7 @@ def _tell(course: Course, code: ExitCode, paths: list[str]) -> None:
         course.console.summary(course.selected, code, paths, course.errors)
     else:
         for problem in course.errors:
-            run.say(problem.text())
+            run.say(whence.text(problem))
 
 
 def _say_left(course: Course) -> None:

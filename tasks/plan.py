@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .artifact import promotion, store
+from .base import whence
 from .base.errors import ArtifactRefusedError, DeployError, EngineError, ExitCode
 from .base.text import few
 from .builds import used
@@ -65,7 +66,7 @@ def cleaned(run: Run, name: str) -> None:
         store.discard(run.layout, name)
         run.custody.end(())
     except DeployError as error:
-        run.say(run.problem(error).text())
+        run.say(whence.text(run.problem(error)))
         raise SystemExit(int(ExitCode.FAILED)) from None
     finally:
         run.lock.release()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import drift
+from .base import whence
 from .base.errors import DeployError
 from .base.files import canonical_json, sha256_bytes
 from .base.text import short
@@ -53,7 +54,7 @@ def publish(run: Run) -> None:
         if done := _sync(run, place):
             run.say(f"{_PREFIX}: {done}")
     except ForgeError as error:
-        shown = "\n".join(f"  {line}" for line in run.problem(error).text().splitlines())
+        shown = "\n".join(f"  {line}" for line in whence.text(run.problem(error)).splitlines())
         run.say(f"{_PREFIX} could not be updated; the next check tries again\n{shown}")
     except Exception as error:  # noqa: BLE001 - the boundary: nothing that a forge answers changes how a run ends
         step = run.keep_crash("forge", error)

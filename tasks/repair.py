@@ -9,6 +9,7 @@ from . import drift
 from .artifact import receipt, store
 from .base.errors import ConfigError, DriftRepairError
 from .base.text import few
+from .base.valuepath import matches
 from .drifts import repairs
 from .drifts import shown as digests
 from .drifts.repairs import Repairing
@@ -56,7 +57,7 @@ def check(run: Run) -> None:
                        run.command(_DEPLOY, REPAIR, "STACK"), " repairs one stack now"),
         )  # fmt: skip
     for name in asked.stacks if asked is not None else ():
-        if name not in run.project.stacks:
+        if not any(matches(stack, name) for stack in run.project.stacks):
             raise ConfigError(
                 run.project.unknown_stack(name), untouched="nothing was planned or applied",
                 next_step=("write ", run.command(_DEPLOY, REPAIR, "STACK")),
@@ -67,7 +68,8 @@ def stacks(run: Run) -> frozenset[str]:
     """The stacks that a repair is for: those that were named, or those that drifted and that a rule names."""
     asked, rules = run.request.repair, run.project.config.drift.repair
     if asked is None or not asked.automatic:
-        return frozenset(asked.stacks if asked is not None else ())
+        patterns = asked.stacks if asked is not None else ()
+        return frozenset(name for name in run.project.stacks if any(matches(name, pattern) for pattern in patterns))
     return frozenset(name for name in shown.stacks(run) if repairs.concerns(rules, name))
 
 

@@ -15,6 +15,7 @@ from .course import STAGES, Course
 from .reports import console
 from .run import doitdb
 from .run import result as results
+from .run.action import NOT_STARTED
 from .run.details import PlanDetails
 from .run.result import Result, Status
 from .run.selection import BARRIER
@@ -71,7 +72,8 @@ class Reporter:
         outcome = self.run.results.get(task.name)
         if outcome is None and stage in STAGES and stack:
             if isinstance(fail, UnmetDependency):
-                outcome = Result(stage, stack, Status.NOT_RUN, f"not run: {self._causes(task.name, fail)} failed")
+                why = f"not run: {self._causes(task.name, fail)} failed"
+                outcome = Result(stage, stack, Status.NOT_RUN, NOT_STARTED if self.run.stop.requested else why)
             else:
                 problem = self.run.problem(DeployError(str(fail.message), details=[fail.get_msg()]), stack)
                 outcome = Result(stage, stack, Status.FAILED, problem.summary, problem=problem)

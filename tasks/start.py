@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from doit import get_var
 
 from . import wanted
-from .base import crashlog, ownenvironment, standard, terminal, urls
+from .base import crashlog, ownenvironment, standard, terminal, urls, whence
 from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode, UnexpectedError
 from .base.layout import DEPLOY_DIR, prepare
 from .base.masking import SECRET_NAME, Masker
-from .base.problem import doit, listed
+from .base.problem import doit
 from .engine import encryption
 from .project import backend, references, stateid, volatile
 from .project import load as loading
@@ -82,7 +82,7 @@ def start(standing: Mapping[str, Standing] | None = None) -> Run:
         _tell_reviewers(environment, problems)
         if commandline.wants_json():
             _print_failure(environment, problems)
-        _end(listed(problems))
+        _end(whence.listed(problems))
     except Exception as error:  # noqa: BLE001 - the boundary: a person gets a sentence, the traceback goes to a file
         shown = f"{DEPLOY_DIR}/crash.log"
         step = crashlog.keep(root / shown, shown, "start", error, Masker())

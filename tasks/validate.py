@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import build
 from .base.errors import DeployError, EngineError, UnformattedError
-from .base.problem import Where
+from .base.problem import Shell, Where
 from .base.text import plural
 from .engine import diagnostics
 from .project import variables
@@ -114,11 +114,13 @@ class Formats:
 
     def _error(self, stack: Stack, problems: list[BadFile]) -> EngineError:
         """What is wrong with the files of a stack; where all of them parse, one command formats those of the run."""
+        from .run import workdir
+
         broken = [problem.path for problem in problems if problem.broken]
         unformatted = [problem.path for problem in problems if not problem.broken]
         shown = {"not valid": broken, "not formatted": unformatted}
         together = unformatted if broken else self._unformatted or unformatted
-        format_them = format_command(self._run.engine().kind, together)
+        format_them = format_command(workdir.typed(self._run), together)
         first = next((problem for problem in problems if problem.broken), None)
         return (EngineError if broken else UnformattedError)(
             "; ".join(f"{what}: {', '.join(paths)}" for what, paths in shown.items() if paths)
@@ -127,8 +129,10 @@ class Formats:
             where=Where(first.path, first.line) if first is not None else None,
             stack=stack.name,
             untouched="nothing was planned or applied",
-            next_step=" and ".join(
-                [*(["correct the errors above"] if broken else []), *([format_them] if unformatted else [])]
+            next_step=(
+                *(["correct the errors above"] if broken else []),
+                *([" and "] if broken and unformatted else []),
+                *([format_them] if unformatted else []),
             ),
         )
 
@@ -186,12 +190,12 @@ class Formats:
         return problems
 
 
-def format_command(engine: str, paths: Sequence[str]) -> str:
+def format_command(engine: str, paths: Sequence[str]) -> Shell:
     """The command that formats files: a few by name, many by the folders that they are in."""
     if len(paths) <= _FEW:
-        return f"`{engine} fmt {shlex.join(paths)}`"
+        return Shell(f"{engine} fmt {shlex.join(paths)}")
     folders = sorted({path.partition("/")[0] for path in paths})
-    return f"`{engine} fmt -recursive {shlex.join(folders)}`"
+    return Shell(f"{engine} fmt -recursive {shlex.join(folders)}")
 
 
 def _about(path: str, output: str) -> str:

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import threading
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,12 +51,19 @@ def swap(way: str, folder: Path, foreign: Path) -> None:
         raise ValueError(way)
 
 
+@cache  # asked at each call of any function
+def _module(file: str) -> str | None:
+    """The module of the package that a file is; None for any other file."""
+    path = Path(file)
+    return path.stem if path.is_relative_to(PACKAGE) else None
+
+
 def moment_of(frame: FrameType, event: str) -> str | None:
     """What this moment is called: `call` or `return` and a function, or the start of an engine command."""
-    path = Path(frame.f_code.co_filename)
-    if event not in ("call", "return") or not path.is_relative_to(PACKAGE):
+    module = _module(frame.f_code.co_filename) if event in ("call", "return") else None
+    if module is None:
         return None
-    name = f"{event} {path.stem}.{frame.f_code.co_name}"
+    name = f"{event} {module}.{frame.f_code.co_name}"
     command = frame.f_locals.get("arguments", ())[1:2] if name == "call stop.start" else ()
     return f"start of {command[0]}" if command else name
 

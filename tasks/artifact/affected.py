@@ -85,7 +85,8 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
     if last.outcome is Outcome.STARTED:
         return Assessment(now, last, [Reason(Why.CUT_OFF, note=last.started_at)])
     if last.outcome is Outcome.FAILED:
-        return Assessment(now, last, [Reason(Why.FAILED, note=last.finished_at or "?")])
+        why_again = Why.STOPPED if last.stopped else Why.FAILED
+        return Assessment(now, last, [Reason(why_again, note=last.finished_at or "?")])
     if last.besides:
         others = dict.fromkeys(short(commit) for commit in last.besides if commit and commit != last.commit)
         return Assessment(now, last, [Reason(Why.UNORDERED, note=", ".join(others))])

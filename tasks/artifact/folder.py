@@ -98,7 +98,8 @@ def announce(layout: Layout, files: dict[Path, str | None], *, durable: bool = T
     Raises:
         RecordError: The index cannot be written.
     """
-    layout.watch.tell({_name(layout, path): digest for path, digest in files.items()}, durable)
+    if layout.watch.listener is not None:  # without a key there is none, and a fresh clone writes thousands of files
+        layout.watch.tell({_name(layout, path): digest for path, digest in files.items()}, durable)
 
 
 def _name(layout: Layout, path: Path) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import posixpath
+import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +17,7 @@ from ..base.errors import ConfigError
 from ..base.files import canonical_json, sha256_bytes
 from ..base.jsonvalue import fields, records
 from ..base.layout import ENGINE_LOCK_FILE
+from ..base.problem import Shell
 from ..project import variables, volatile, watched
 from ..project.backend import settings as backend_settings
 from ..project.config.signature import sealed
@@ -282,7 +284,9 @@ def _require_readable(project: Project, stack: Stack, watching: Collection[str])
             raise ConfigError(
                 f"the folder {path} cannot be read: {why}; its content is an input of this stack",
                 where=path, stack=stack.name, untouched="nothing in this stack was planned or applied",
-                next_step=f"make it readable (`chmod u+rx {path}`), or remove what is not a file",
+                next_step=(
+                    "make it readable (", Shell(f"chmod u+rx {shlex.quote(path)}"), "), or remove what is not a file",
+                ),
             )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def parse(values: Mapping[str, Any], declared: Collection[str] = ()) -> dict[str
         name: Output(_digest(item["value"]), bool(item.get("sensitive")), item["value"])
         for name, item in values.items()
     }
-    null = {name: Output(_digest(None)) for name in declared if name not in found}
+    null = dict.fromkeys((name for name in declared if name not in found), NULL)
     return dict(sorted({**null, **found}.items()))
 
 
@@ -105,3 +105,6 @@ def stored(layout: Layout, stack: str) -> dict[str, Output] | None:
 
 def _digest(value: Any) -> str:
     return sha256_bytes(canonical_json(value))
+
+
+NULL = Output(_digest(None))  # what the engine neither keeps in a state nor prints

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ..base.text import few
-from .inputs import ABSENT, VALUES, Input, InputKind
+from .inputs import ABSENT, NOT_RECORDED, VALUES, Input, InputKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +39,7 @@ class Why(StrEnum):
     OLD_RECEIPT = "old receipt"
     CUT_OFF = "cut off"
     FAILED = "failed"
+    STOPPED = "stopped"
     UNORDERED = "unordered"
     STATE_KEY = "state key"
     UPSTREAM = "upstream"
@@ -65,7 +66,7 @@ class Reason:
 def between(
     before: Inputs, after: Inputs, since: str = "", why_read: Callable[[str], str | None] = lambda _: None
 ) -> list[Reason]:
-    """How two sets of inputs differ, the likeliest cause first.
+    """How two sets of inputs differ, the likeliest cause first; what is not recorded of the earlier ones has changed.
 
     Args:
         before: The earlier inputs.
@@ -74,7 +75,8 @@ def between(
         why_read: Why a file is an input, if that is not obvious; see `RootModule.why_read`.
     """
     found = []
-    for item in before.differing(after):
+    unknown = {item for item, digest in before.digests.items() if digest == NOT_RECORDED}
+    for item in sorted({*before.differing(after), *unknown}, key=lambda item: item.rank):
         why = Why.ADDED if item not in before.digests else Why.REMOVED if item not in after.digests else Why.CHANGED
         if after.digests.get(item) == ABSENT:
             why = Why.MISSING
@@ -101,6 +103,7 @@ def text(reason: Reason) -> str:
         " plan` shows the changes, `doit deploy` writes a new receipt",
         Why.CUT_OFF: f"its last apply was cut off (started {reason.note})",
         Why.FAILED: f"its last apply failed ({reason.note})",
+        Why.STOPPED: f"its last apply was stopped ({reason.note})",
         Why.UNORDERED: (f"{reason.note} was deployed, too, and " if reason.note else "") + _UNORDERED,
         Why.CHANGED_BACK: f"it differed at {reason.note}, after {reason.since}, and may have been deployed then",
         Why.BEGUN: f"a deploy of {reason.note}, after {reason.since}, was about to apply it and has not ended",

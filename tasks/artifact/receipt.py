@@ -47,7 +47,8 @@ class Receipt:
     accepted although another one had been deployed, and why. `plan_id` is the manifest's `id`.
     `failed_checks` are the `check` blocks that did not hold at its end. `unneeded` says that the engine was not
     started, as the plan was empty and would have left the state exactly as it was. `repaired` is set if the apply undid
-    a drift: `person` if somebody asked for that, `rule` if a rule of `drift.repair` did.
+    a drift: `person` if somebody asked for that, `rule` if a rule of `drift.repair` did. `stopped` says that the apply
+    failed because its run was asked to stop.
     """
 
     stack: str
@@ -78,6 +79,7 @@ class Receipt:
     repaired: str | None = None
     besides: list[str] = field(default_factory=list)
     follows: str | None = None
+    stopped: bool = False
     format: int = FORMAT
 
     @property

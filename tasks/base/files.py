@@ -101,11 +101,14 @@ def write_all(contents: Mapping[Path, bytes]) -> None:
         RecordError: As `write_atomic`; some files may have been replaced.
     """
     written: dict[Path, str] = {}
+    made: set[Path] = set()
     path: Path | None = None
     try:
         try:
             for path, data in contents.items():
-                plain.make_folder(path.parent)
+                if path.parent not in made:
+                    plain.make_folder(path.parent)
+                    made.add(path.parent)
                 descriptor, written[path] = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
                 with os.fdopen(descriptor, "wb") as stream:
                     stream.write(data)

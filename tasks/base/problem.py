@@ -104,7 +104,39 @@ class Command:
         return f"`{self}`"
 
 
-Steps = str | Command | tuple[str | Command, ...]
+@dataclass(frozen=True)
+class Shell:
+    """A line for a shell that is in the repository's folder; its words are quoted already.
+
+    Args:
+        line: The line.
+        alone: Whether it stands on a line of its own, to be copied whole; else within a sentence.
+        anywhere: Whether it does the same in every folder.
+        folder: Where that folder is from the shell that it is shown in; empty if the shell is there.
+    """
+
+    line: str
+    alone: bool = False
+    anywhere: bool = False
+    folder: str = ""
+
+    def mapped(self, change: Callable[[str], str]) -> Shell:
+        """The line with a function applied to its text."""
+        return replace(self, line=change(self.line))
+
+    def __str__(self) -> str:
+        """The line as typed; where it leads into the folder first, in a shell of its own."""
+        leads = self.folder and not self.anywhere
+        return f"(cd {shlex.quote(self.folder)} && {self.line})" if leads else self.line
+
+    @property
+    def quoted(self) -> str:
+        """The line in backquotes, for use in a sentence, or below it."""
+        return f"\n    {self}" if self.alone else f"`{self}`"
+
+
+Step = str | Command | Shell
+Steps = Step | tuple[Step, ...]
 
 
 def doit(*arguments: str, environment: str | None = None, **variables: str) -> Command:
@@ -132,14 +164,14 @@ class Problem:
     where: Where | None = None
     stack: str | None = None
     untouched: str | None = None
-    next: tuple[str | Command, ...] = ()
+    next: tuple[Step, ...] = ()
     details: tuple[str, ...] = ()
     log: str = ""
 
     @property
     def next_text(self) -> str:
         """The next step as a sentence, with commands in backquotes; empty if unknown."""
-        return "".join(part.quoted if isinstance(part, Command) else part for part in self.next)
+        return sentence(self.next)
 
     @property
     def next_command(self) -> Command | None:
@@ -150,6 +182,13 @@ class Problem:
         """The problem with its commands set to an environment; None for the default one."""
         steps = tuple(part.within(environment) if isinstance(part, Command) else part for part in self.next)
         return replace(self, next=steps)
+
+    def seen_from(self, folder: str) -> Problem:
+        """The problem for a shell, from which the repository is in a folder; empty if the shell is there."""
+        if not folder:
+            return self
+        return replace(self, next=tuple(replace(each, folder=folder) if isinstance(each, Shell) else each
+                                        for each in self.next))  # fmt: skip
 
     def mapped(self, change: Callable[[str], str]) -> Problem:
         """The problem with a function applied to every text in it, such as masking."""
@@ -164,7 +203,7 @@ class Problem:
             where=place,
             stack=changed(self.stack),
             untouched=changed(self.untouched),
-            next=tuple(part.mapped(change) if isinstance(part, Command) else change(part) for part in self.next),
+            next=tuple(change(part) if isinstance(part, str) else part.mapped(change) for part in self.next),
             details=tuple(change(line) for line in self.details),
             log=change(self.log),
         )
@@ -191,7 +230,7 @@ class Problem:
         following = {
             "command": list(command.words) if command else [],
             "text": self.next_text,
-            "parts": [asdict(part) if isinstance(part, Command) else part for part in self.next],
+            "parts": [part if isinstance(part, str) else asdict(part) for part in self.next],
         }
         return {
             "kind": str(self.kind),
@@ -229,21 +268,28 @@ class Problem:
         )
 
 
+def sentence(parts: Iterable[Step]) -> str:
+    """The parts of a next step as text, its commands in backquotes or on lines of their own."""
+    return "".join(part if isinstance(part, str) else part.quoted for part in parts)
+
+
 def listed(problems: Iterable[Problem]) -> str:
     """Several problems as text, one after the other."""
     return "\n".join(problem.text() for problem in problems)
 
 
-def steps(given: Steps | None) -> tuple[str | Command, ...]:
+def steps(given: Steps | None) -> tuple[Step, ...]:
     """The next step as parts, in whatever form it was passed."""
     if given is None:
         return ()
     return given if isinstance(given, tuple) else (given,)
 
 
-def _part(part: Any) -> str | Command:
+def _part(part: Any) -> Step:
     if isinstance(part, str):
         return part
+    if "line" in part:
+        return Shell(str(part["line"]), part["alone"] is True, part["anywhere"] is True)
     variables = tuple((str(name), str(value)) for name, value in part["variables"])
     environment = None if part["environment"] is None else str(part["environment"])
     return Command(tuple(str(word) for word in part["arguments"]), environment, variables)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _COLOURFUL = frozenset({"gitlab", "github"})  # their logs show the colours of terminals
 _NARROWEST = 40
 _COMMAND = re.compile(r"`[^`\n]+`")
+_TYPED = re.compile(r" {4}(?:\(cd |[A-Z][A-Z_]*=|kill |psql )")  # a command on a line of its own, to be copied whole
 _BAR = re.compile(r" *\| ")  # stands before each line of a stack's changes
 _FIRST = re.compile(r" *\S+(?: \S+)* {2,}(?=\S)")  # a column that is followed by another one
 _FIRST_SHARE = 3  # of the width: what follows a wider column does not stand below the next one
@@ -87,7 +88,11 @@ def wrapped(line: str, most: int | None) -> list[str]:
     """
     if most is None:
         return [line]
-    return [found for part in line.split("\n") for found in ([part] if len(part) <= most else _broken(part, most))]
+    return [
+        found
+        for part in line.split("\n")
+        for found in ([part] if len(part) <= most or _TYPED.match(part) else _broken(part, most))
+    ]
 
 
 def _broken(line: str, most: int) -> list[str]:

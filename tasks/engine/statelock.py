@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..base.problem import Shell
 from ..base.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..base.problem import Steps
     from .command import Completed, Context
 
 _FIELD = re.compile(r"^[│| ]*(ID|Path|Operation|Who|Version|Created|Info):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
@@ -87,16 +89,16 @@ def describe(lock: Lock, now: datetime | None = None) -> str:
     return ", ".join(words) + f"; lock {lock.id}"
 
 
-def way_out(lock: Lock, context: Context) -> str:
+def way_out(lock: Lock, context: Context) -> Steps:
     """How to release a lock whose holder is gone: a command, if the backend has one."""
     if context.backend == "local":
         return _local_way_out(lock, context)
     if context.backend == "pg":
         return _database_way_out(context.schema or os.environ.get("PG_SCHEMA_NAME") or _SCHEMA)
-    return f"if no process uses it any more:\n    {context.by_hand} force-unlock -force {lock.id}"
+    return "if no process uses it any more:", Shell(f"{context.by_hand} force-unlock -force {lock.id}", alone=True)
 
 
-def _database_way_out(schema: str) -> str:
+def _database_way_out(schema: str) -> Steps:
     """A PostgreSQL lock belongs to a session and ends with it.
 
     Its key is the id of the state's row, or without a row the negative FNV-1 hash of schema and table.
@@ -110,21 +112,21 @@ def _database_way_out(schema: str) -> str:
         f" and (classid::bigint << 32 | objid::bigint) in (select id from {table} union select {-creation})"
     )
     return (
-        "the lock ends with the engine that holds it; if that is gone, but its database session is not:\n"
-        f'    psql ${{PG_CONN_STR:+"$PG_CONN_STR"}} -c {shlex.quote(sql)}'
+        "the lock ends with the engine that holds it; if that is gone, but its database session is not:",
+        Shell(f'psql ${{PG_CONN_STR:+"$PG_CONN_STR"}} -c {shlex.quote(sql)}', alone=True, anywhere=True),
     )
 
 
-def _local_way_out(lock: Lock, context: Context) -> str:
+def _local_way_out(lock: Lock, context: Context) -> Steps:
     """A local lock is a file lock held by a process; it only ends with that process."""
     path = context.folder / lock.path if lock.path else None
     pids = _holders(path) if path else []
     if pids:
         numbers = " ".join(map(str, pids))
-        return (
-            f"the lock ends with the process that holds it; wait for it, or stop it cleanly:\n    kill -INT {numbers}"
-        )
-    return f"the lock ends with the process that holds it, on that machine; there: fuser {path or 'the state file'}"
+        said = "the lock ends with the process that holds it; wait for it, or stop it cleanly:"
+        return said, Shell(f"kill -INT {numbers}", alone=True, anywhere=True)
+    said = "the lock ends with the process that holds it, on that machine"
+    return (f"{said}; there: ", Shell(f"fuser {shlex.quote(str(path))}", anywhere=True)) if path else said
 
 
 def _holders(path: Path) -> list[int]:

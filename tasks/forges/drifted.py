@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..base import whence
 from ..base.files import canonical_json, sha256_bytes
 from ..reports import note, write
 from ..run.details import DriftDetails
@@ -39,7 +40,7 @@ def publish(run: Run) -> None:
     try:
         done = _sync(run, place)
     except ForgeError as error:
-        shown = "\n".join(f"  {line}" for line in run.problem(error).text().splitlines())
+        shown = "\n".join(f"  {line}" for line in whence.text(run.problem(error)).splitlines())
         run.say(f"forge: the issues for drift could not be updated; the next check tries again\n{shown}")
     except Exception as error:  # noqa: BLE001 - the boundary: nothing that a forge answers changes how a run ends
         step = run.keep_crash("forge", error)

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..base import whence
 from ..base.clock import now
 from ..base.errors import ExitCode
 from ..base.files import write_json
@@ -235,8 +236,8 @@ def _keep_record(run: Run, place: Place) -> None:
     try:
         write_json(run.layout.review, seal.sign(record, run.project.keyring.review), durable=False)
     except RecordError as error:
-        run.say(run.problem(error).text())
+        run.say(whence.text(run.problem(error)))
 
 
 def _indented(run: Run, error: DeployError) -> str:
-    return "\n".join(f"  {line}" for line in run.problem(error).text().splitlines())
+    return "\n".join(f"  {line}" for line in whence.text(run.problem(error)).splitlines())

@@ -19,7 +19,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..base import interpolate, jsontext, plain
+from ..base import interpolate, jsontext, plain, whence
 from ..base.errors import ConfigError, DeployError, PublishError
 from ..base.files import LARGEST_RECORD, parse_json, read_json, sha256_bytes, write_json
 from ..base.problem import doit
@@ -57,7 +57,7 @@ def attempt(run: Run) -> str:
     try:
         return publish(run)
     except DeployError as error:
-        return f"not published; nothing else is affected\n{run.problem(error).text()}"
+        return f"not published; nothing else is affected\n{whence.text(run.problem(error))}"
 
 
 def publish(run: Run) -> str:

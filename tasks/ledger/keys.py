@@ -138,5 +138,5 @@ def require_library() -> None:
         raise ConfigError(
             "the ledger has a key, but the Python package `cryptography` is not installed",
             untouched="nothing was planned or applied",
-            next_step="install doit-tofu with the extra `ledger`: `pip install doit-tofu[ledger]`",
+            next_step="install doit-tofu with the extra `ledger`: `pip install 'doit-tofu[ledger]'`",
         ) from None

@@ -40,8 +40,8 @@ class Batch:
     """What is written in one go.
 
     `begun`, if not None, announces stacks and takes the lease. `ends` withdraws what this run announced and did not
-    apply, and releases the lease, unless it `shares` it with later jobs of its pipeline. `taking_over` is the holder of
-    another lease that is known to have ended.
+    apply, and releases the lease, unless it `shares` it with later jobs of its pipeline, or another job of that may be
+    applying: not if it is `alone`. `taking_over` is the holder of another lease that is known to have ended.
     """
 
     write: str
@@ -50,6 +50,7 @@ class Batch:
     since: str = ""
     ends: bool = False
     shares: bool = False
+    alone: bool = False
     taking_over: str | None = None
 
     def over(self, me: Me, head: Head) -> Head:
@@ -74,7 +75,8 @@ class Batch:
         if self.ends:
             begun = {name: item for name, item in begun.items() if item.run != me.run or item.doubtful}
             is_ours = lease is not None and lease.holder == me.holder
-            lease = None if is_ours and not self.shares else lease
+            at_work = {item.holder for item in begun.values() if item.run != me.run and not item.doubtful}
+            lease = None if is_ours and not self.shares and (self.alone or me.holder not in at_work) else lease
         return head.model_copy(update={"lease": lease, "begun": begun})
 
 
@@ -142,6 +144,7 @@ class State:
         ended_holder: The holder of another lease that is known to have ended.
         finishing: Whether the run ends with the next write.
         shares: Whether the lease then stays with the run's pipeline.
+        alone: Whether no other run of the same holder is at work by then.
         sent: What is being written, or may have been written.
         holds: Whether this run has the lease.
         unsure: Whether there was no response to the write: it may have been, or may still be, written.
@@ -158,6 +161,7 @@ class State:
     ended_holder: str | None = None
     finishing: bool = False
     shares: bool = False
+    alone: bool = False
     sent: Batch | None = None
     holds: bool = False
     unsure: bool = False
@@ -235,9 +239,10 @@ class Flush:
 
 @dataclass(frozen=True)
 class Finish:
-    """The run is about to end; `shares` leaves the lease to the other jobs of its pipeline."""
+    """The run is about to end; `shares` leaves the lease to other jobs of its pipeline, `alone` says there are none."""
 
     shares: bool = False
+    alone: bool = False
 
 
 Event = Fetched | Written | Moved | Lost | Denied | Announce | HolderEnded | Record | Flush | Finish | Look
@@ -311,10 +316,11 @@ def step(state: State, event: Event, chance: float = 0.5) -> Step:
             return replace(state, queue=(*state.queue, change)), ()
         case Flush():
             return _next(replace(state, attempts=0))
-        case Finish(shares):
+        case Finish(shares, alone):
             lease = state.known.lease if state.known else None  # a retry ends a lease that its pipeline left behind
             holds = state.holds or (lease is not None and lease.holder == state.me.holder)
-            return _next(replace(state, finishing=True, shares=shares, announce=None, holds=holds, attempts=0))
+            ending = replace(state, finishing=True, shares=shares, alone=alone, announce=None)
+            return _next(replace(ending, holds=holds, attempts=0))
 
 
 def may_take(head: Head, me: Me, ended_holder: str | None = None) -> bool:
@@ -368,7 +374,7 @@ def _proceed(state: State) -> Step:
     state = _kept(state)
     batch = Batch(
         f"{state.me.run}.{state.number + 1}", state.queue, state.announce, state.since,
-        state.finishing, state.shares, state.ended_holder if state.announce is not None else None,
+        state.finishing, state.shares, state.alone, state.ended_holder if state.announce is not None else None,
     )  # fmt: skip
     if batch.begun is not None and head.lease is not None and not may_take(head, state.me, batch.taking_over):
         return state, (Busy(head.lease),)

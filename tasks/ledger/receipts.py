@@ -71,6 +71,15 @@ def working_copy(found: Record, before: JsonObject | None) -> Record:
     return Record(found.receipt, {"outputs": outputs})
 
 
+def agree(held: Record, here: Record) -> bool:
+    """Whether the outputs on disk are those of a ledger record, as far as that has digests of them."""
+    known, found = _mapping(held.outputs or {}), _mapping((here.outputs or {}).get("outputs"))
+    digests = {name: _mapping(item).get("digest") for name, item in known.items()}
+    return found.keys() == known.keys() and all(
+        digest in (NOT_RECORDED, _mapping(found[name]).get("digest")) for name, digest in digests.items()
+    )
+
+
 def _withheld(project: Project, stack: Stack, receipt: JsonObject) -> Collection[tuple[str, str]]:
     """The inputs, by kind and name, whose digests would reveal a value that is not in the repository."""
     inputs = _mapping(receipt.get("inputs"))

@@ -16,7 +16,7 @@ from ..run.result import Status
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from ..base.problem import Problem
+    from ..base.problem import Command, Problem
     from ..run.result import Result
     from ..run.run import Run
 
@@ -40,6 +40,7 @@ class Item:
         counts: Numbers of changes by kind.
         since: When it began, for a recovery.
         ways: Of drift, what can be done about it: what it does, and its command.
+        offered: The same as values.
     """
 
     stack: str
@@ -52,10 +53,12 @@ class Item:
     counts: dict[str, int] = field(default_factory=dict)
     since: str = ""
     ways: list[tuple[str, str]] = field(default_factory=list)
+    offered: list[tuple[str, Command]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The item for templates and webhooks; `next_step` is the problem's, as a sentence."""
-        found, problem = asdict(replace(self, problem=None)), self.problem
+        found, problem = asdict(replace(self, problem=None, offered=[])), self.problem
+        del found["offered"]
         next_step = problem.next_text if problem else ""
         return {**found, "next_step": next_step, "problem": problem.to_json() if problem else None}
 
@@ -131,7 +134,7 @@ def _failure(result: Result, commands: dict[str, str]) -> Item:
 
 def _drift(run: Run, result: Result, commands: dict[str, str]) -> Item:
     ways = stackreport.drift_ways(result, run.named_environment)
-    return replace(_item(result, commands), ways=[(name, str(command)) for name, command in ways])
+    return replace(_item(result, commands), ways=[(name, str(command)) for name, command in ways], offered=ways)
 
 
 def _item(result: Result, commands: dict[str, str]) -> Item:

@@ -6,6 +6,7 @@ import hmac
 import os
 from typing import TYPE_CHECKING, Any
 
+from ..base import whence
 from ..base.clock import now
 from ..base.errors import DeployError
 from ..ledger.observations import Incident, Update
@@ -60,7 +61,7 @@ def write(run: Run, before: Mapping[str, Incidents], after: Mapping[str, Inciden
             return False
         found.write(update=Update(now(), found.label, noted=noted, ended=ended))
     except DeployError as error:
-        run.say(f"{run.problem(error).text()}\n  only this machine remembers what was sent now")
+        run.say(f"{whence.text(run.problem(error))}\n  only this machine remembers what was sent now")
         return False
     return True
 

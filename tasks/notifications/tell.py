@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..base import whence
 from . import channels, delivery, memory
 from .events import Findings
 
@@ -32,7 +33,7 @@ def tell(run: Run, selected: Collection[str], errors: list[Problem]) -> None:
         from ..run.action import crashed
 
         failed = crashed(run, "notify", "", error).problem
-        run.say(f"no channel was notified: {failed.text() if failed else error}")
+        run.say(f"no channel was notified: {whence.text(failed) if failed else error}")
 
 
 def _tell(run: Run, findings: Findings) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..reports import environment, sandbox
+from ..reports import environment, sandbox, together
 from ..reports.causes import Groups
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from ..project import model
     from ..run.run import Run
@@ -45,6 +45,13 @@ BODY = """\
 {% endfor %}
 {% if told | length > 10 %}and {{ told | length - 10 }} more
 {% endif %}
+{% for way in ways | default([]) if event == 'drift' %}
+{% if loop.first %}all of them:
+{% endif %}
+  {{ way.name }}: {% for command in way.commands %}`{{ command }}`{{ ", " if not loop.last }}{% endfor %}\
+{% if way.left %} and {{ way.left }} more, one for each stack{% endif %}
+
+{% endfor %}
 {% if event == 'failure' and deployed %}deployed in this run: {{ deployed[:10] | join(', ') }}\
 {% if deployed | length > 10 %} and {{ deployed | length - 10 }} more{% endif %}
 
@@ -66,7 +73,9 @@ _LONGEST_TITLE, _LONGEST_BODY = 200, 3000
 
 def render(run: Run, settings: model.Channel, message: Message) -> tuple[str, str]:
     """A message's title and body, masked; a broken template is reported and replaced by the built-in one."""
-    values = {**values_of(settings, message), "causes": _causes(message.items)}
+    values = {**values_of(settings, message), "causes": _causes(message.items, run.project.stacks)}
+    offered = [item.offered for item in message.items if item.offered]
+    values["ways"] = [way._asdict() for way in together.ways(offered, run.project.stacks)] if offered[1:] else []
     title = _one(run, settings, "title", TITLE, values)
     body = _one(run, settings, "body", BODY, values)
     return _cut(" ".join(title.split()), _LONGEST_TITLE), _cut(body.strip(), _LONGEST_BODY)
@@ -82,8 +91,8 @@ def values_of(settings: model.Channel, message: Message) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _causes(items: Sequence[Item]) -> list[dict[str, Any]]:
-    """The first item of each cause, with the other stacks that it failed (`also`)."""
+def _causes(items: Sequence[Item], known: Collection[str] = ()) -> list[dict[str, Any]]:
+    """The first item of each cause, with the other stacks that it failed (`also`) and a next step for all of them."""
     groups: Groups[list[Item]] = Groups()
     found: list[list[Item]] = []
 
@@ -93,7 +102,13 @@ def _causes(items: Sequence[Item]) -> list[dict[str, Any]]:
 
     for item in items:
         groups.of(item.stage, item.stack, item.problem, item.what, first).append(item)
-    return [{**group[0].to_json(), "also": [item.stack for item in group[1:]]} for group in found]
+    return [_cause(group, known) for group in found]
+
+
+def _cause(group: Sequence[Item], known: Collection[str]) -> dict[str, Any]:
+    problems = [(item.stack, item.problem) for item in group if item.problem is not None]
+    told = {"next_step": together.problem(problems, known).next_text} if problems else {}
+    return {**group[0].to_json(), **told, "also": [item.stack for item in group[1:]]}
 
 
 def _one(run: Run, settings: model.Channel, name: str, builtin: str, values: dict[str, Any]) -> str:

@@ -95,7 +95,7 @@ def accept(run: Run, stack: Stack) -> Result | None:
     """
     errored.refuse(run, stack)
     waits = store.pending(run.layout, stack.name) and store.origin(run.layout, stack.name) != "deploy"
-    if run.request.part is not None:
+    if run.request.part is not None or (waits and upstream.is_unrecorded(run, stack)):
         upstream.values(run, stack)  # what the plan's job read from states is not here: it is an input all the same
     elif not waits:
         return None
@@ -200,7 +200,7 @@ def _planned_late(assessment: Assessment) -> str:
     if last is None:
         return "planned after its upstream"
     if last.outcome is not Outcome.APPLIED:
-        return "planned again after its failed apply"
+        return f"planned again after its {'stopped' if last.stopped else 'failed'} apply"
     if last.besides:
         return "planned again, as which of its deploys came last is not known"
     return "planned: an upstream's output changed"

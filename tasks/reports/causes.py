@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ..base.problem import Problem
 
 T = TypeVar("T")
+# Which files are not formatted is what differs, and one command formats all; and who holds a lock, which is told.
+_BY_KIND = frozenset({Kind.UNFORMATTED, Kind.STATE_LOCKED})
 _MOST_COMPARED = 50  # causes of a stage and kind
 _VARYING = (  # what differs between two runs that fail for the same cause; the order matters
     r"\d{4}-\d\d-\d\d[t ]\d\d:\d\d(:\d\d)?(\.\d+)?(z|[+-]\d\d:?\d\d)?",
@@ -23,11 +25,14 @@ _VARYING = (  # what differs between two runs that fail for the same cause; the 
     r"\b0x[0-9a-f]+\b|\b(?=[a-f]*\d)[0-9a-f]{7,}\b",
     r"\b\d+(\.\d+)?\s?(ms|µs|s|m|h|sec|secs|seconds?|minutes?|hours?|tries|attempts|times)\b",
     r"\bline \d+\b|\.tf:\d+(:\d+)?",
+    r"\bserial \d+\b",
     r"\b\d{5,}\b",
     r"/dev/fd/\d+|/tmp/\S+",
 )
 _ERROR = re.compile(r"^[│| ]*Error: ", re.MULTILINE)
 _FRAME = re.compile(r"[│╷╵]")  # beside the lines of an error, which break where a longer name makes them break
+_ACCEPTED = re.compile(r"\baccept=\S+")  # the state of each stack is another one
+_SERIAL = re.compile(r"\bserial \d+\b")
 _PLACE = re.compile(r"^[│| ]*(with \S.*,|on \S.* line \d+(, in .*)?:|\d+: .*)$\n?", re.MULTILINE)
 
 
@@ -43,6 +48,11 @@ def errors_of(log: str) -> str:
     return log[begin.start() :] if begin else ""
 
 
+def unframed(line: str) -> str:
+    """A line of an error without the frame that the engine draws around it."""
+    return line.removeprefix("│").removeprefix("╷").removeprefix("╵").removeprefix(" ")
+
+
 class Groups(Generic[T]):
     """Failures by their cause: two that say the same, each of its own stack, have one."""
 
@@ -53,8 +63,8 @@ class Groups(Generic[T]):
     def of(self, stage: str, stack: str, problem: Problem | None, summary: str, make: Callable[[], T]) -> T:
         """The group of a failure; made if nothing before it has the same cause.
 
-        Where the error is does not count: the same one may be in another line of each stack. What to do about it does,
-        so each lock keeps the command that releases it.
+        Where the error is does not count: the same one may be in another line of each stack. What to do about it does.
+        Locks are one cause, whoever holds them: each is named by what shows the group.
 
         Args:
             stage: The stage.
@@ -107,12 +117,18 @@ class _Text(NamedTuple):
 def _text(stack: str, problem: Problem | None, summary: str) -> _Text:
     if problem is None:
         return _Text(stack, "", summary)
-    if problem.kind is Kind.UNFORMATTED:  # which files are is what differs, and one command formats all of them
+    if problem.kind in _BY_KIND:
         return _Text(stack, "", "")
     said = _PLACE.sub("", errors_of(problem.log))
-    exactly = [*problem.details, problem.untouched, problem.next_text, "" if said else problem.log]
+    exactly = [*problem.details, problem.untouched, _advice(problem), "" if said else problem.log]
     errors = (" ".join(_FRAME.sub(" ", error).split()) for error in _ERROR.split(said))
     return _Text(stack, canonical_json(exactly).decode(), "\n".join([summary, *errors]))
+
+
+def _advice(problem: Problem) -> str:
+    """What to do next, without the serial or state that each stack has of its own."""
+    words = [part if isinstance(part, str) else _ACCEPTED.sub("accept=", str(part)) for part in problem.next]
+    return _SERIAL.sub("serial #", "".join(words))
 
 
 def same(one: tuple[str, str], other: tuple[str, str]) -> bool:

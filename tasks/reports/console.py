@@ -7,20 +7,21 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..artifact import outputs
-from ..base import terminal
+from ..base import terminal, whence
 from ..base.errors import DeployError, ExitCode
 from ..base.problem import Kind, doit
 from ..base.terminal import Style, Styled
-from ..base.text import plural
+from ..base.text import few, plural
 from ..drifts import words
 from ..policy import semantic
 from ..run.cilog import Dialect
 from ..run.details import DriftDetails
 from ..run.result import Status
-from . import causes, failures, remarks, stackreport, tally
+from . import causes, failures, remarks, stackreport, tally, together
 from .failures import Failures
 from .tally import STAGES, Tally
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 _QUIET = {Status.UNAFFECTED}
 _FEW = 20
 _FEW_FAILED = 5  # names that fit a line
-_MOST_WAYS = 5  # stacks
 _WIDEST_NAME = 40
 _COUNTS = len("  +10 ~10 -10  0.5 s")
 _STAGE = 10  # columns before a task's stack
@@ -51,7 +51,7 @@ class Console:
         self._run = run
         self._lock = threading.Lock()
         self._tally = Tally()
-        self._failures = Failures()
+        self._failures = Failures(run.project.stacks)
         self._warnings: set[tuple[str, Diagnostic]] = set()
         longest = max((len(name) for name in run.project.stacks), default=0)
         columns = terminal.columns()
@@ -95,6 +95,8 @@ class Console:
     def ended(self, outcome: Result, *, selected: bool) -> None:
         """A task ended: its line, and all that the engine said when it failed; of the same failure that only once."""
         outcome = outcome.masked(self._run.mask)
+        if outcome.problem is not None:
+            outcome = replace(outcome, problem=outcome.problem.seen_from(whence.way()))
         self._tally.ended(f"{outcome.stage}:{outcome.stack}", outcome)
         warned = self._warned(outcome)
         quiet = outcome.stage == "validate" and outcome.status is Status.OK and not selected and not warned
@@ -182,7 +184,7 @@ class Console:
         """What changes, before the table at the end."""
         from . import text
 
-        for remark in remarks.of(self._run.results.values()):
+        for remark in remarks.of(self._run.results.values(), whence.way()):
             self._run.say_once(remark)
         shown = text.render(report)
         if not shown:
@@ -194,7 +196,7 @@ class Console:
             self._run.output.section(f"report_{report.stage}", title, shown, folded=True)
 
     def summary(
-        self, selected: set[str], code: ExitCode, reports: Iterable[str], errors: Sequence[Problem] = ()
+        self, selected: set[str], code: ExitCode, reports: Sequence[str], errors: Sequence[Problem] = ()
     ) -> None:  # fmt: skip
         """The table at the end, every cause of a failure, and in the last line how the run ended and what to do next.
 
@@ -211,7 +213,8 @@ class Console:
         lines += [f"address   {run.mask.text(text)}" for text in self._addresses(found) if "deploy" in selected]
         lines += [f"report    {path}" for path in reports]
         shown = [Styled(line) for line in lines]
-        if told := [*self._failures.lines(), *failures.of_run(errors)]:
+        listed = next((path for path in reports if path.endswith(".md")), "")
+        if told := [*self._failures.lines(listed), *failures.of_run(errors)]:
             shown += [Styled(""), *told]
         seconds = time.monotonic() - run.started
         verdict = f"{run.project.environment}: {run.mask.text(self.verdict(selected, code, found))} ({seconds:.1f} s)"
@@ -312,23 +315,24 @@ class Console:
         undeployed = sorted(item.stack for item in found if item.status is Status.UNDEPLOYED)
         if drifted:
             counted = words.counted(_news(found))
-            lines.append(f"{', '.join(drifted)} drifted{f' ({counted})' if counted else ''}. What to do next:")
+            lines.append(f"{few(drifted, _FEW)} drifted{f' ({counted})' if counted else ''}. What to do next:")
             lines += self._ways([item for item in found if item.status is Status.DRIFTED])
         if undeployed:
             deploys = self._run.command("deploy").quoted
-            lines.append(f"{', '.join(undeployed)}: undeployed code; {deploys} deploys it")
+            lines.append(f"{few(undeployed, _FEW)}: undeployed code; {deploys} deploys it")
         return "\n".join(lines)
 
     def _ways(self, drifted: list[Result]) -> list[str]:
-        """The commands for what has drifted, numbered; of each kind one line for each of the first stacks."""
-        kinds: dict[str, list[str]] = {}
-        for result in sorted(drifted, key=lambda item: item.stack)[:_MOST_WAYS]:
-            for name, command in stackreport.drift_ways(result, self._run.named_environment):
-                kinds.setdefault(name, []).append(str(command))
+        """The commands for what has drifted, numbered: one for all stacks, or one for each of the first few."""
+        offered = [
+            stackreport.drift_ways(result, self._run.named_environment)
+            for result in sorted(drifted, key=lambda item: item.stack)
+        ]
         lines = []
-        for number, (name, commands) in enumerate(kinds.items(), 1):
-            first, *rest = dict.fromkeys(commands)
-            lines += [f"  {number}. {name + ':':<28} `{first}`", *(f"{'':<33} `{command}`" for command in rest)]
+        for number, way in enumerate(together.ways(offered, self._run.project.stacks), 1):
+            first, *rest = way.commands
+            lines += [f"  {number}. {way.name + ':':<28} `{first}`", *(f"{'':<33} `{command}`" for command in rest)]
+            lines += [f"{'':<33} … {plural(way.left, 'more stack')}, one command each"] if way.left else []
         return [*lines, f"  all of it: .deploy/{self._run.project.environment}/reports/drift.md"]
 
 

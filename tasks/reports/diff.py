@@ -12,7 +12,7 @@ from ..base.jsonvalue import elements as listed
 from ..base.masking import MASK
 from ..base.text import literal, plural, shorten, shorten_pair
 from ..base.unseen import visible
-from ..base.valuepath import ReadAs, at, dotted, path_of
+from ..base.valuepath import ReadAs, at, dotted, overlap, path_of
 from . import elements
 from .structured import parse
 
@@ -57,7 +57,7 @@ def fields(
         nulls: Whether a null that is added or removed is shown; attributes of a resource that are not set are null.
     """
     comparison = _Comparison([tuple(path) for path in forces], {tuple(path) for path in masked}, nulls=nulls)
-    lines = comparison.lines((), before, after)
+    lines = comparison.lines(_At((), ()), before, after)
     found = list(islice(lines, _MOST_LINES))
     left = [Line("!", _TOO_MANY)] if next(lines, None) else []
     unseen = [path for path in comparison.forces if path not in comparison.forced]
@@ -70,6 +70,21 @@ def of_change(item: JsonObject) -> list[Line]:
     return fields(item.get("before"), item.get("after"), forces=forces, masked=masked, nulls="name" in item)
 
 
+class _At(NamedTuple):
+    """Where a value is: its path before, and after; they differ within elements of lists that are elsewhere now."""
+
+    old: Path
+    new: Path
+
+    def step(self, part: str | int) -> _At:
+        """Where a part of it is that is called the same on both sides."""
+        return _At((*self.old, part), (*self.new, part))
+
+    def of(self, sign: str) -> Path:
+        """The path that a line has."""
+        return self.old if sign == "-" else self.new
+
+
 class _Comparison:
     """One comparison; remembers which of the forcing paths it has named."""
 
@@ -79,112 +94,114 @@ class _Comparison:
         self.nulls = nulls
         self.forced: set[Path] = set()
 
-    def lines(self, path: Path, before: Json, after: Json) -> Iterator[Line]:
+    def lines(self, where: _At, before: Json, after: Json) -> Iterator[Line]:
         if same(before, after):
-            if path in self.masked:
-                yield from self._changed(path, before, after)
-            elif isinstance(before, dict | list) and any(other[: len(path)] == path for other in self.masked):
+            if where.new in self.masked:
+                yield from self._changed(where, before, after)
+            elif isinstance(before, dict | list) and self._hides(where.new):
                 for step in sorted(before) if isinstance(before, dict) else range(len(before)):
-                    yield from self.lines((*path, step), at(before, [step]), at(after, [step]))
-        elif len(path) >= _DEEPEST:
-            yield from self._changed(path, before, after)
+                    yield from self.lines(where.step(step), at(before, [step]), at(after, [step]))
+        elif len(where.new) >= _DEEPEST:
+            yield from self._changed(where, before, after)
         elif isinstance(before, dict | None) and isinstance(after, dict | None) and (before or after):
-            old, new = before or {}, after or {}
-            for key in sorted({*old, *new}):
-                if self.nulls and old.get(key) is new.get(key) is None and (key in old) != (key in new):
-                    yield from self._one(path, key, "+" if key in new else "-", None)
-                found = list(self.lines((*path, key), old.get(key), new.get(key)))
-                if not found and before is not None and after is not None and (key in old) != (key in new):
-                    found = self._of_nulls((*path, key), old.get(key), new.get(key))
-                yield from found
+            yield from self._fields(where, before, after)
         elif isinstance(before, list | None) and isinstance(after, list | None) and (before or after):
-            yield from self._elements(path, before or [], after or [])
+            yield from self._elements(where, before or [], after or [])
         elif isinstance(before, str) and isinstance(after, str) and not {before, after} & _MARKERS:
-            yield from self._texts(path, before, after)
+            yield from self._texts(where, before, after)
         else:
-            yield from self._changed(path, before, after)
+            yield from self._changed(where, before, after)
 
-    def _elements(self, path: Path, before: list[Json], after: list[Json]) -> Iterator[Line]:
+    def _hides(self, path: Path) -> bool:
+        """Whether a value within the one at a path differs, although both are shown as the same mask."""
+        return any(other[: len(path)] == path for other in self.masked)
+
+    def _fields(self, where: _At, before: JsonObject | None, after: JsonObject | None) -> Iterator[Line]:
+        old, new = before or {}, after or {}
+        for key in sorted({*old, *new}):
+            here = where.step(key)
+            if self.nulls and old.get(key) is new.get(key) is None and (key in old) != (key in new):
+                yield from self._one(here, "+" if key in new else "-", None)
+            found = list(self.lines(here, old.get(key), new.get(key)))
+            if not found and before is not None and after is not None and (key in old) != (key in new):
+                found = self._of_nulls(here, old.get(key), new.get(key))
+            yield from found
+
+    def _elements(self, where: _At, before: list[Json], after: list[Json]) -> Iterator[Line]:
         """A list, or a set (the plan does not say which): by element, so that one more does not shift the rest."""
-        gone, new = elements.less(before, after), elements.less(after, before)
-        if not gone and not new:
-            yield Line("!", f"{dotted(path)}: the same {len(before):,} elements in another order{self._force(path)}")
-            yield from self._changed(path, before, after)
-        pairs = elements.changed(gone, new)
-        stood, stands = elements.places(gone), elements.places(new)
-        for old, place in pairs.items():
-            if stood[old] != stands[place]:
-                yield Line("!", f"{dotted((*path, old))} is now {dotted((*path, place))}")
-            yield from self.lines((*path, place), before[old], after[place])
-        for place, item in gone:
-            if place not in pairs:
-                yield from self._one(path, place, "-", item)
-        matched = {*pairs.values()}
-        for place, item in new:
-            if place not in matched:
-                yield from self._one(path, place, "+", item)
-        kept = len(after) - len(new)
-        if kept and (gone or new):
-            yield Line(" ", f"{dotted(path)}: {plural(kept, 'more element')} unchanged")
+        found = elements.compared(before, after)
+        if not found.gone and not found.new:
+            name = dotted(where.new)
+            yield Line("!", f"{name}: the same {len(before):,} elements in another order{self._force(where)}")
+            yield from self._changed(where, before, after)
+        for old, new in found.moved:
+            yield Line("!", f"{dotted((*where.old, old))} is now {dotted((*where.new, new))}")
+        for old, new in (*(found.kept if self.masked else ()), *found.changed.items()):
+            yield from self.lines(_At((*where.old, old), (*where.new, new)), before[old], after[new])
+        for sign, items in (("-", found.removed), ("+", found.added)):
+            for place, item in items:
+                yield from self._one(where.step(place), sign, item)
+        if found.kept and (found.gone or found.new):
+            yield Line(" ", f"{dotted(where.new)}: {plural(len(found.kept), 'more element')} unchanged")
 
-    def _one(self, path: Path, place: int | str, sign: str, item: Json) -> Iterator[Line]:
-        """An element that is on one side only; null is one, too."""
-        here = (*path, place)
+    def _one(self, where: _At, sign: str, item: Json) -> Iterator[Line]:
+        """A value that is on one side only; null is one, too."""
         old, new = (item, None) if sign == "-" else (None, item)
         if item is None:
-            yield from _value(sign, f"{dotted(here)} = ", item, self._force(here))
+            yield from _value(sign, f"{dotted(where.of(sign))} = ", item, self._force(where))
         else:
-            yield from list(self.lines(here, old, new)) or self._of_nulls(here, old, new)
+            yield from list(self.lines(where, old, new)) or self._of_nulls(where, old, new)
 
-    def _of_nulls(self, path: Path, before: Json, after: Json) -> list[Line]:
+    def _of_nulls(self, where: _At, before: Json, after: Json) -> list[Line]:
         """The line of what came or went and holds nothing but nulls, which have no lines of their own."""
         if before is after:
             return []
         sign, value = ("-", before) if after is None else ("+", after)
-        return list(_value(sign, f"{dotted(path)} = ", value, self._force(path)))
+        return list(_value(sign, f"{dotted(where.of(sign))} = ", value, self._force(where)))
 
-    def _texts(self, path: Path, before: str, after: str) -> Iterator[Line]:
+    def _texts(self, where: _At, before: str, after: str) -> Iterator[Line]:
         longest = max(len(before), len(after))
         parsed = (parse(before), parse(after)) if longest <= _LARGEST_PARSED else (None, None)
         if parsed[0] and parsed[1] and parsed[0].kind == parsed[1].kind:
-            inner = list(self.lines((*path, ReadAs(parsed[0].kind)), parsed[0].value, parsed[1].value))
+            inner = list(self.lines(where.step(ReadAs(parsed[0].kind)), parsed[0].value, parsed[1].value))
             if inner:
                 yield from inner
                 return
-            yield Line("!", f"{dotted(path)}: the same {parsed[0].kind}, formatted differently{self._force(path)}")
+            said = f"the same {parsed[0].kind}, formatted differently"
+            yield Line("!", f"{dotted(where.new)}: {said}{self._force(where)}")
         if longest > _LARGEST:
-            yield from self._excerpts(path, before, after)
+            yield from self._excerpts(where, before, after)
         elif "\n" not in before and "\n" not in after:
-            yield from self._changed(path, *shorten_pair(before, after))
+            yield from self._changed(where, *shorten_pair(before, after))
         else:
-            yield Line("!", f"{dotted(path)}: {_sizes(before, after)}{self._force(path)}")
+            yield Line("!", f"{dotted(where.new)}: {_sizes(before, after)}{self._force(where)}")
             yield from unified(before, after)
 
-    def _excerpts(self, path: Path, before: str, after: str) -> Iterator[Line]:
+    def _excerpts(self, where: _At, before: str, after: str) -> Iterator[Line]:
         """A very long text: what stands around the first difference."""
         start = common_start(before, after)
         begin = max(before.rfind("\n", 0, start) + 1, start - _AROUND)
         old, new = (_excerpt(text, begin, start + _EXCERPT) for text in (before, after))
         size = f"{len(before):,} characters" + (f", then {len(after):,}" if len(before) != len(after) else "")
-        remark = f"only what stands around the first difference is shown{self._force(path)}"
-        yield Line("!", f"{dotted(path)}: {size}; {remark}")
+        remark = f"only what stands around the first difference is shown{self._force(where)}"
+        yield Line("!", f"{dotted(where.new)}: {size}; {remark}")
         if "\n" in old or "\n" in new:
             yield from unified(old, new, above=before.count("\n", 0, begin))
         else:
-            yield from self._changed(path, *shorten_pair(old, new))
+            yield from self._changed(where, *shorten_pair(old, new))
 
-    def _changed(self, path: Path, before: Json, after: Json) -> Iterator[Line]:
-        name, remark = dotted(path), self._force(path)
-        head = f"{name} = " if name else ""
+    def _changed(self, where: _At, before: Json, after: Json) -> Iterator[Line]:
+        remark = self._force(where)
+        old, new = (f"{name} = " if (name := dotted(path)) else "" for path in where)
         if after == UNKNOWN and isinstance(before, str | list | dict):
-            yield Line("-", head + _brief(before))
+            yield Line("-", old + _brief(before))
         elif before is not None:
-            yield from _value("-", head, before, "" if after is not None else remark)
+            yield from _value("-", old, before, "" if after is not None else remark)
         if after is not None:
-            yield from _value("+", head, after, remark)
+            yield from _value("+", new, after, remark)
 
-    def _force(self, path: Path) -> str:
-        found = [forcing for forcing in self.forces if forcing == path[: len(forcing)] or path == forcing[: len(path)]]
+    def _force(self, where: _At) -> str:
+        found = [forcing for forcing in self.forces if any(overlap(forcing, path) for path in where)]
         self.forced.update(found)
         return f"  # {FORCES}" if found else ""
 

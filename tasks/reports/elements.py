@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict, deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..base import jsontext
@@ -17,6 +19,76 @@ if TYPE_CHECKING:
 
 _NEAR = 50  # elements that one is compared with: of thousands, each with each would take minutes
 _NAMES = ("sid", "id", "name", "key", "arn")  # of a policy's statement, a rule, a tag, ...; in any case
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two lists, by element; a place before is an index of the one, a place after one of the other.
+
+    Args:
+        kept: The places before and after of each element that is in both.
+        changed: The place after, by the place before, of each element that was changed.
+        gone: The elements that the second list lacks, those that were changed among them.
+        new: The elements that the first list lacks, those that were changed among them.
+        moved: The places before and after of what stands elsewhere among the others, and of what was changed and has
+            another place.
+    """
+
+    kept: list[tuple[int, int]]
+    changed: dict[int, int]
+    gone: Placed
+    new: Placed
+    moved: list[tuple[int, int]]
+
+    @property
+    def removed(self) -> Placed:
+        """What was removed."""
+        return [(place, item) for place, item in self.gone if place not in self.changed]
+
+    @property
+    def added(self) -> Placed:
+        """What was added."""
+        taken = {*self.changed.values()}
+        return [(place, item) for place, item in self.new if place not in taken]
+
+
+def compared(before: Sequence[Json], after: Sequence[Json]) -> Compared:
+    """Match the elements of two lists by content, by name, or by where they stand."""
+    gone, new = less(before, after), less(after, before)
+    pairs, kept = changed(gone, new), _kept(before, after, gone, new)
+    both = sorted([*kept, *pairs.items()])
+    if not gone and not new:
+        return Compared(kept, pairs, gone, new, [])
+    order = _ascending([place for _, place in both])
+    moved = [(old, place) for old, place in both if place not in order or (old != place and old in pairs)]
+    return Compared(kept, pairs, gone, new, moved)
+
+
+def _kept(before: Sequence[Json], after: Sequence[Json], gone: Placed, new: Placed) -> list[tuple[int, int]]:
+    """Where the elements that are in both stood and stand; of equal ones the first is the first."""
+    left, came = {place for place, _ in gone}, {place for place, _ in new}
+    stands = defaultdict[str, deque[int]](deque)
+    for place, item in enumerate(after):
+        if place not in came:
+            stands[_canonical(item)].append(place)
+    return [(place, stands[_canonical(item)].popleft()) for place, item in enumerate(before) if place not in left]
+
+
+def _ascending(numbers: Sequence[int]) -> set[int]:
+    """The members of a longest ascending part: what has not moved, if as little as possible has."""
+    ends: list[int] = []  # of the best part of each length, the position of its last number
+    last: list[int] = []
+    before: list[int] = []
+    for position, number in enumerate(numbers):
+        length = bisect_left(last, number)
+        before.append(ends[length - 1] if length else -1)
+        ends[length : length + 1] = [position]
+        last[length : length + 1] = [number]
+    found, position = set[int](), ends[-1] if ends else -1
+    while position >= 0:
+        found.add(numbers[position])
+        position = before[position]
+    return found
 
 
 def less(items: Sequence[Json], others: Sequence[Json]) -> list[tuple[int, Json]]:

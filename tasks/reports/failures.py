@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ..base import whence
+from ..base.problem import Kind
 from ..base.terminal import Style, Styled
 from ..base.text import few, plural
-from . import causes
+from . import causes, together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from ..base.problem import Problem
     from ..run.result import Result
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 _MOST = 8  # causes that are repeated at the end
 _NAMES = 5
 _DETAILS = 8
+_LINES = 10
+_COMMANDS = 12
+_QUOTED = frozenset({Kind.ENGINE, Kind.BUILD, Kind.HOOK, Kind.POLICY})  # whose cause is in the output of a program
 
 
 @dataclass
@@ -29,34 +34,52 @@ class Failure:
         problem: The cause, as the first of them has it; None if only the summary is known.
         summary: What happened.
         stacks: The stacks, in the order in which they failed.
+        problems: What each of them says, in the same order.
     """
 
     stage: str
     problem: Problem | None
     summary: str
     stacks: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
-    def lines(self) -> list[Styled]:
-        """The cause in full, without the engine's output, which is further up."""
-        names = few(self.stacks, _NAMES)
-        kind = f"{self.problem.kind}: " if self.problem and self.problem.kind not in self.summary else ""
-        head = f"FAILED  {f'{self.stage} {names}'.strip()}: {kind}{self.summary}"
-        lines = [Styled(head, Style.FAILED)]
+    def add(self, stack: str, problem: Problem | None) -> None:
+        """One more stack has it."""
+        self.stacks.append(stack)
+        if problem is not None:
+            self.problems.append(problem)
+
+    def lines(self, known: Collection[str], listed: str = "") -> list[Styled]:
+        """The cause in full, and the end of the output that says it; the rest of that is further up.
+
+        Args:
+            known: The names of all stacks.
+            listed: The report that lists the stacks; empty if there is none.
+        """
+        summary, found = self.summary, None
         if self.problem is not None:
-            details = self.problem.details
-            found = replace(self.problem, stack=None, details=details[:_DETAILS])
-            rows = [
-                *found.rows(),
-                *([f"  … {plural(len(details) - _DETAILS, 'more line')} above"] if details[_DETAILS:] else []),
-            ]
-            lines += map(Styled, rows)
+            pairs = sorted(zip(self.stacks, self.problems, strict=True), key=lambda pair: pair[0])
+            found = together.problem(pairs, known)
+            summary = found.summary if self.stacks[1:] else summary
+        kind = f"{found.kind}: " if found and found.kind not in summary else ""
+        head = f"FAILED  {f'{self.stage} {few(sorted(self.stacks), _NAMES)}'.strip()}: {kind}{summary}"
+        lines = [Styled(head, Style.FAILED)]
+        if self.stacks[_NAMES:] and listed:
+            lines.append(Styled(f"  stacks: all {len(self.stacks)} are in {listed}"))
+        if found is not None:
+            lines += _rows(found, listed)
         return lines
 
 
 class Failures:
-    """The failures of a run by their cause."""
+    """The failures of a run by their cause.
 
-    def __init__(self) -> None:
+    Args:
+        known: The names of all stacks.
+    """
+
+    def __init__(self, known: Collection[str]) -> None:
+        self._known = known
         self._causes: list[Failure] = []
         self._groups = causes.Groups[Failure]()
 
@@ -68,24 +91,62 @@ class Failures:
             return self._causes[-1]
 
         known = self._groups.of(outcome.stage, outcome.stack, outcome.problem, outcome.summary, first)
-        known.stacks.append(outcome.stack)
+        known.add(outcome.stack, outcome.problem)
         return _alike(known, outcome) if known.stacks[1:] else None
 
-    def lines(self) -> list[Styled]:
-        """Every cause once, the one of the most stacks last, right above the verdict."""
+    def lines(self, listed: str = "") -> list[Styled]:
+        """Every cause once, the one of the most stacks last, right above the verdict.
+
+        Args:
+            listed: The report that lists the stacks of each; empty if there is none.
+        """
         found = sorted(self._causes, key=lambda failure: len(failure.stacks))
         left = len(found) - _MOST
         lines = [Styled(f"… {plural(left, 'more cause')} above", Style.FAILED)] if left > 0 else []
-        return [*lines, *(line for failure in found[-_MOST:] for line in failure.lines())]
+        return [*lines, *(line for failure in found[-_MOST:] for line in failure.lines(self._known, listed))]
 
 
 def of_run(problems: Iterable[Problem]) -> list[Styled]:
     """What went wrong besides the tasks."""
     lines: list[Styled] = []
     for problem in problems:
-        first, *rest = problem.text().split("\n")
+        first, *rest = whence.text(problem).split("\n")
         lines += [Styled(first, Style.FAILED), *map(Styled, rest)]
     return lines
+
+
+def _rows(found: Problem, listed: str) -> list[Styled]:
+    """The lines below the first: what differs and where, what a program said, what is untouched and what to do."""
+    details = found.details[:_DETAILS]
+    left = len(found.details) - len(details)
+    more = [f"  … {plural(left, 'more line')} above"] if left else []
+    places = replace(found, stack=None, untouched=None, next=(), details=()).rows()
+    rest = replace(found, where=None, stack=None, details=())
+    said = [Styled(f"  | {text}", quoted=True) for text in _cause(found)]
+    head = [*(f"  {text}" for text in details), *more, *places]
+    return [*map(Styled, head), *said, *map(Styled, _fit(rest.rows(), listed))]
+
+
+def _cause(found: Problem) -> list[str]:
+    """What a program said of its error, the first lines; the kinds of others say it themselves."""
+    if found.kind not in _QUOTED:
+        return []
+    said = [causes.unframed(line) for line in (causes.errors_of(found.log) or found.log).splitlines()]
+    lines = [line for line in said if line.strip()]
+    if not causes.errors_of(found.log):  # other programs say it last
+        return lines[-_LINES:] if found.kind is not Kind.ENGINE else []
+    left = len(lines) - _LINES
+    return [*lines[:_LINES], *([f"… {plural(left, 'more line')} above"] if left > 0 else [])]
+
+
+def _fit(rows: list[str], listed: str) -> list[str]:
+    """The rows, the commands of a next step no more than fit on a screen."""
+    *others, last = rows or [""]
+    lines = last.split("\n")
+    left = len(lines) - _COMMANDS
+    if left > 0:
+        lines = [*lines[:_COMMANDS], f"    … {plural(left, 'more line')} in {listed or 'the lines above'}"]
+    return [*others, "\n".join(lines)] if rows else []
 
 
 def _alike(known: Failure, outcome: Result) -> str:

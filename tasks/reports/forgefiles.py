@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..base.text import few
 from ..run.result import Status
 from . import note
-from .model import SharedProblem
+from .shared import SharedProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SUMMARY_LIMIT = 1024 * 1024  # bytes of one step; https://docs.github.com/en/actions/reference/workflow-commands
 MOST_ANNOTATIONS = 10  # of each level in one step; GitHub drops the rest without a word
 _LONGEST = 3000
+_NAMES = 5
 
 
 def gitlab_terraform(report: Report) -> str:
@@ -48,8 +49,12 @@ def workflow_commands(report: Report) -> Iterator[str]:
     warnings = [(f"{report.stage} {stack.name}", stack.summary, "") for stack in drifted]
     if report.stage == "plan":
         warnings += [
-            (f"{change.kind} in {name}", f"{change.address} {change.why}".strip(), "")
-            for name, change in report.destructive
+            (
+                f"{lost.change.kind} in {few(lost.stacks, _NAMES)}",
+                f"{lost.change.address} {lost.change.why}".strip(),
+                "",
+            )
+            for lost in report.lost
         ]
     warnings += [(f"{report.stage} {stack.name}", text, "") for stack in report.stacks for text in stack.warnings]
     for level, found in (("error", errors), ("warning", warnings)):
@@ -68,7 +73,7 @@ def _errors(report: Report) -> Iterator[tuple[str, str, str]]:
         alike = [SharedProblem([stack]) for found in alike for stack in found.stacks]
     for found in alike:
         stack, others = found.first, found.others
-        text = f"{stack.error}\nThe same in {few(others, MOST_ANNOTATIONS)}." if others else stack.error
+        text = f"{found.error}\nThe same in {few(others, MOST_ANNOTATIONS)}." if others else stack.error
         more = f" and {len(others)} more" if others else ""
         yield f"{report.stage} {stack.name}{more}", text, _place(stack.problem)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,10 +13,11 @@ from ..base.text import plural
 from ..drifts import words
 from ..policy.finding import SEVERITIES
 from ..run.result import Status
-from . import causes, remarks, stackreport, tally
+from . import causes, remarks, stackreport, tally, together
+from .shared import SharedChange, SharedFinding, SharedProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from ..base.jsonvalue import JsonObject
     from ..base.masking import Masker
@@ -30,6 +31,7 @@ class Outcome(StrEnum):
 
     FAILED = "failed"
     REFUSED = "refused"
+    STOPPED = "stopped"
     DRIFTED = "drifted"
     DESTRUCTIVE = "destructive"
     CHANGES = "changes"
@@ -46,28 +48,6 @@ class Links:
 
 
 @dataclass(frozen=True)
-class SharedProblem:
-    """A problem, and the stacks that have it, in the order of the report; of the first one it is shown in full."""
-
-    stacks: list[StackReport]
-
-    @property
-    def first(self) -> StackReport:
-        """The stack whose problem is shown."""
-        return self.stacks[0]
-
-    @property
-    def status(self) -> Status:
-        """How all of them ended."""
-        return self.first.status
-
-    @property
-    def others(self) -> list[str]:
-        """The names of the other stacks."""
-        return [stack.name for stack in self.stacks[1:]]
-
-
-@dataclass(frozen=True)
 class Report:
     """A stage's results for one environment, ready to be shown: no secret is in it, and nothing was cut.
 
@@ -80,6 +60,8 @@ class Report:
         named: The environment as commands have to name it; None for the default one.
         moment: When the run began, for people.
         links: Where more can be seen.
+        known: The names of all stacks of the project, also of those that the report is not about.
+        interrupted: Whether the run was asked to stop.
     """
 
     stage: str
@@ -90,6 +72,8 @@ class Report:
     named: str | None = None
     moment: str = ""
     links: Links = field(default_factory=Links)
+    known: Collection[str] = ()
+    interrupted: bool = False
 
     @classmethod
     def collect(
@@ -104,6 +88,8 @@ class Report:
         named: str | None = None,
         moment: str = "",
         links: Links | None = None,
+        known: Collection[str] = (),
+        interrupted: bool = False,
     ) -> Report:
         """The report of a stage.
 
@@ -117,12 +103,14 @@ class Report:
             named: The environment as commands have to name it.
             moment: When the run began.
             links: Where more can be seen.
+            known: The names of all stacks of the project.
+            interrupted: Whether the run was asked to stop.
         """
         found = [result if mask is None else result.masked(mask) for result in results]
         is_deploy = stage == "deploy"
         stacks = stackreport.of_deploy(found) if is_deploy else [stackreport.of_result(one, named) for one in found]
         said = [*notes, *remarks.of(found)]
-        return cls(stage, environment, commit, stacks, said, named, moment, links or Links())
+        return cls(stage, environment, commit, stacks, said, named, moment, links or Links(), known, interrupted)
 
     def command(self, *arguments: str) -> str:
         """The command `doit ARGUMENTS` in this environment."""
@@ -161,7 +149,7 @@ class Report:
         groups = causes.Groups[SharedProblem]()
 
         def first() -> SharedProblem:
-            found.append(SharedProblem([]))
+            found.append(SharedProblem([], self.known))
             return found[-1]
 
         for stack in self.shown:
@@ -169,6 +157,23 @@ class Report:
                 stage = f"{stack.status} {stack.stage}"
                 groups.of(stage, stack.name, stack.problem, stack.summary, first).stacks.append(stack)
         return found
+
+    @cached_property
+    def rows(self) -> list[SharedProblem]:
+        """The rows of a table: of stacks that failed or were not run for one reason, one row with the others folded."""
+        firsts = {name: found.first.name for found in self.problems for name in self._likened_to(found)}
+        reasons: dict[str, str] = {}
+        found: dict[str, SharedProblem] = {}
+        for stack in self.shown:
+            first = firsts.get(stack.name, stack.name)
+            if stack.status is Status.NOT_RUN:
+                first = reasons.setdefault(causes.unnamed(stack.name, stack.summary), stack.name)
+            found.setdefault(first, SharedProblem([], self.known)).stacks.append(stack)
+        return list(found.values())
+
+    def _likened_to(self, found: SharedProblem) -> list[str]:
+        """The stacks of a cause that are told of as the first one, in the same words."""
+        return [stack.name for stack in found.stacks[1:] if stack.name in self._likened]
 
     @cached_property
     def _likened(self) -> dict[str, str]:
@@ -213,6 +218,25 @@ class Report:
         found = [(stack.name, finding) for stack in self.stacks for finding in stack.findings]
         return sorted(found, key=lambda item: (not item[1].blocking, SEVERITIES.index(item[1].severity)))
 
+    @cached_property
+    def judged(self) -> list[SharedFinding]:
+        """Every finding, each rule's once for all stacks of which it says the same, the worst first."""
+        found: dict[tuple[Finding, str], SharedFinding] = {}
+        for name, finding in self.findings:
+            told = replace(finding, address=None)
+            key = (replace(told, message=""), causes.unnamed(name, finding.message))
+            found.setdefault(key, SharedFinding(told)).places.append((name, finding.address or ""))
+        return list(found.values())
+
+    @cached_property
+    def lost(self) -> list[SharedChange]:
+        """Every change that destroys something, each once for all stacks in which it is the same."""
+        found: dict[tuple[object, ...], SharedChange] = {}
+        for name, change in self.destructive:
+            key = (change.address, change.kind, change.why, change.moved_from, *change.forces)
+            found.setdefault(key, SharedChange(change)).stacks.append(name)
+        return list(found.values())
+
     @property
     def counts(self) -> Counts:
         """The counts of all stacks together."""
@@ -224,12 +248,28 @@ class Report:
         if any(finding.blocking for _, finding in self.findings):
             return Outcome.REFUSED
         if self.having(Status.FAILED, Status.NOT_RUN):
-            return Outcome.FAILED
+            return Outcome.STOPPED if self.stopped and not self._failed else Outcome.FAILED
         if self.stage == "drift":
             return Outcome.DRIFTED if self.having(Status.DRIFTED, Status.UNDEPLOYED) else Outcome.NOTHING
         if self.destructive and self.stage == "plan":
             return Outcome.DESTRUCTIVE
         return Outcome.CHANGES if self.having(Status.OK, Status.DEFERRED) else Outcome.NOTHING
+
+    @property
+    def _failed(self) -> list[StackReport]:
+        """The stacks that failed by themselves."""
+        return [stack for stack in self.having(Status.FAILED) if not stack.stopped]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody stopped the run before its end."""
+        return self.interrupted or any(stack.stopped for stack in self.stacks)
+
+    def _left(self) -> str:
+        """How many failed, were stopped and were not run, in words."""
+        stopped = sum(stack.stopped for stack in self.stacks)
+        numbers = {"failed": len(self._failed), "stopped": stopped, "not run": len(self.having(Status.NOT_RUN))}
+        return ", ".join(f"{number} {what}" for what, number in numbers.items() if number)
 
     @property
     def verdict(self) -> str:
@@ -240,9 +280,11 @@ class Report:
         if self.outcome is Outcome.REFUSED:
             refused = len({name for name, finding in self.findings if finding.blocking})
             return f"Refused by policy: {plural(refused, 'plan')} of {total}. Nothing can be deployed."
+        if self.outcome is Outcome.STOPPED:
+            return f"Plan stopped: {planned} of {plural(total, 'stack')} planned, {self._left()}; nothing was deployed."
         if self.outcome is Outcome.FAILED:
-            failed, not_run = len(self.having(Status.FAILED)), len(self.having(Status.NOT_RUN))
-            more = f", {not_run} not run" if not_run else ""
+            failed, rest = len(self._failed), self._left().partition(", ")[2]
+            more = f", {rest}" if rest else ""
             return f"{failed} of {plural(total, 'stack')} failed{more}: nothing can be deployed."
         if self.outcome is Outcome.NOTHING:
             return "No stack is affected: nothing would be deployed."
@@ -258,12 +300,11 @@ class Report:
         checks = [check for stack in self.stacks for check in stack.checks]
         counts = tally.total(_sum(stack.counts for stack in applied))
         done = plural(len(applied), "stack") + (f" ({counts})" if counts else "")
-        if self.outcome in (Outcome.FAILED, Outcome.REFUSED):
-            failed, not_run = self.having(Status.FAILED), len(self.having(Status.NOT_RUN))
-            numbers = f"{len(failed)} failed" + (f", {not_run} not run" if not_run else "")
-            if not applied and any(stack.stage == "deploy" for stack in failed):
-                return f"Deploy failed: {numbers}."  # an apply that failed may have changed something
-            return f"Deploy failed: {numbers}; " + (f"{done} deployed." if applied else "nothing was deployed.")
+        if self.outcome in (Outcome.FAILED, Outcome.REFUSED, Outcome.STOPPED):
+            what, numbers = "stopped" if self.outcome is Outcome.STOPPED else "failed", self._left()
+            if not applied and any(stack.stage == "deploy" for stack in self.having(Status.FAILED)):
+                return f"Deploy {what}: {numbers}."  # an apply that failed may have changed something
+            return f"Deploy {what}: {numbers}; " + (f"{done} deployed." if applied else "nothing was deployed.")
         if not applied:
             return "Nothing to deploy: all up to date."
         passed = f"; {plural(len(checks), 'check')} passed" if checks else ""
@@ -296,6 +337,12 @@ class Report:
         return total
 
     @property
+    def ways(self) -> list[together.Way]:
+        """What can be done about the drift of all stacks together; empty where only one has drifted."""
+        offered = [stack.offered for stack in self.stacks if stack.offered]
+        return together.ways(offered, self.known) if offered[1:] else []
+
+    @property
     def resolved(self) -> list[tuple[str, str]]:
         """The drift that is over since the previous check, with its stack."""
         return [(stack.name, text) for stack in self.stacks for text in stack.resolved]
@@ -303,7 +350,13 @@ class Report:
     def to_json(self) -> JsonObject:
         """The report as a JSON value."""
         stacks = [stack.to_json() for stack in self.stacks]
-        return {"format": 2, "verdict": self.verdict, "outcome": self.outcome, **asdict(self), "stacks": stacks}
+        return {
+            "format": 2,
+            "verdict": self.verdict,
+            "outcome": self.outcome,
+            **asdict(replace(self, known=())),
+            "stacks": stacks,
+        }
 
 
 def _sum(counts: Iterable[Counts]) -> Counts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from ..base.problem import Shell
 from ..base.text import few
 from ..run.details import PlanDetails
 
@@ -23,8 +24,13 @@ _STATES = {
 }
 
 
-def of(results: Iterable[Result]) -> list[str]:
-    """A sentence for each thing to know, of all results together."""
+def of(results: Iterable[Result], folder: str = "") -> list[str]:
+    """A sentence for each thing to know, of all results together.
+
+    Args:
+        results: The results.
+        folder: Where the repository is from the shell of those who read it; empty if that is there.
+    """
     planned = [result.details for result in results if isinstance(result.details, PlanDetails)]
     found = []
     if names := sorted({name for details in planned for name in details.volatile}):
@@ -41,7 +47,7 @@ def of(results: Iterable[Result]) -> list[str]:
         if state == "ignored":
             text += "; another job would refuse this plan: remove it from .gitignore and commit it"
         elif state != "restored":
-            add = " ".join(shlex.quote(path) for path in paths[:_MOST])
-            text += f"; another job would refuse this plan: commit it (`git add {add}`) and plan again"
+            add = Shell(shlex.join(["git", "add", *paths]), folder=folder)
+            text += f"; another job would refuse this plan: commit it ({add.quoted}) and plan again"
         found.append(text)
     return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..artifact.changes import Counts, counts_of
 from ..base.jsonvalue import elements, records
 from ..base.jsonvalue import words as texts
+from ..base.problem import Kind
 from ..base.unseen import visible
 from ..base.valuepath import dotted, path_of
 from ..drifts import ways, words
@@ -86,7 +87,7 @@ class StackReport:
 
     Of a check for drift, `deployed` is the deploy that it compares with, `ignored` what rules ignore,
     `resolved` what is over since the previous check, and `news` counts what is new. `ways` are the commands for what
-    has drifted, by what they do.
+    has drifted, by what they do, and `offered` the same as values.
     """
 
     name: str
@@ -106,6 +107,7 @@ class StackReport:
     resolved: list[str] = field(default_factory=list)
     news: dict[str, int] = field(default_factory=dict)
     ways: dict[str, str] = field(default_factory=dict)
+    offered: list[tuple[str, Command]] = field(default_factory=list)
     problem: Problem | None = None
     seconds: float = 0.0
     stage: str = ""
@@ -116,6 +118,16 @@ class StackReport:
     def destructive(self) -> list[Change]:
         """The changes that destroy something."""
         return [change for change in self.changes if change.destructive]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it failed only because the run was stopped."""
+        return self.problem is not None and self.problem.kind is Kind.STOPPED
+
+    @property
+    def ended(self) -> str:
+        """How it ended, in a word: its status, unless that it was stopped says more."""
+        return "stopped" if self.stopped else str(self.status)
 
     @property
     def error(self) -> str:
@@ -186,6 +198,7 @@ def of_result(result: Result, named: str | None = None) -> StackReport:
         resolved=[visible(f"{item.address or 'something'}, first seen {item.since}") for item in drift.resolved],
         news=drift.news,
         ways={name: str(command) for name, command in drift_ways(result, named)},
+        offered=drift_ways(result, named),
         problem=result.problem.mapped(visible) if result.problem else None,
         seconds=result.seconds,
         stage=result.stage,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..base.terminal import Style, Styled
-from ..base.text import plural
+from ..base.text import few, plural
 from ..drifts.classes import Severity
 from .environment import SIGNS
 
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
     from .diff import Line
     from .model import Report
+    from .shared import SharedFinding
     from .stackreport import Change, StackReport
 
 MOST_LINES = 60  # of one stack; the rest is in the report's files
+_NAMES = 5  # stacks, and resources, of one line
 _STYLES = {
     "+": Style.ADDED,
     "-": Style.REMOVED,
@@ -41,21 +43,31 @@ def render(report: Report, *, most_lines: int | None = MOST_LINES) -> list[Style
     lines += [Styled(f"ignored in {name}: {text}") for name, text in report.ignored]
     if report.legend:
         lines += [Styled(""), Styled(report.legend, Style.QUIET)]
-    if report.stage == "plan" and report.destructive:
+    if report.stage == "plan" and report.lost:
         lines += [Styled(""), Styled("DESTROYED OR REPLACED", Style.REMOVED)]
-        shown = report.destructive[:most_lines]
-        lines += [_styled(f"  {_title(change)}  in {name}", _sign(change)) for name, change in shown]
-        if len(report.destructive) > len(shown):
-            lines.append(Styled(f"  … {len(report.destructive) - len(shown):,} more"))
-    if report.findings:
+        shown = report.lost[:most_lines]
+        lines += [
+            _styled(f"  {_title(lost.change)}  in {few(lost.stacks, _NAMES)}", _sign(lost.change)) for lost in shown
+        ]
+        if len(report.lost) > len(shown):
+            lines.append(Styled(f"  … {len(report.lost) - len(shown):,} more"))
+    if report.judged:
         lines += [Styled(""), Styled("POLICY")]
-        for name, finding in report.findings:
-            allowed = f"  (allowed: {finding.allowed})" if finding.allowed else ""
-            place = f"{finding.address}: " if finding.address else ""
-            refused = " REFUSED" if finding.blocking else ""
-            text = f"  {finding.severity}{refused}  {finding.rule}  {name}  {place}{finding.message}{allowed}"
-            lines.append(Styled(text, Style.FAILED if finding.blocking else Style.PLAIN))
+        lines += [_judged(found) for found in report.judged[:most_lines]]
+        if most_lines is not None and len(report.judged) > most_lines:
+            lines.append(Styled(f"  … {len(report.judged) - most_lines:,} more in the report"))
     return [_harmless(line) for line in lines]
+
+
+def _judged(found: SharedFinding) -> Styled:
+    """A finding and the stacks and resources that it is about, the first few of each."""
+    finding, addresses = found.finding, found.addresses
+    allowed = f"  (allowed: {finding.allowed})" if finding.allowed else ""
+    place = f"{few(addresses, _NAMES)}: " if addresses else ""
+    refused = " REFUSED" if finding.blocking else ""
+    stacks = few(found.stacks, _NAMES)
+    text = f"  {finding.severity}{refused}  {finding.rule}  {stacks}  {place}{finding.message}{allowed}"
+    return Styled(text, Style.FAILED if finding.blocking else Style.PLAIN)
 
 
 def stack_lines(stack: StackReport, *, most_lines: int | None = None) -> list[Styled]:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ..base import ci
+from ..base import ci, whence
 from ..base.errors import RecordError
 from ..base.files import write_atomic
 from ..run import removed
@@ -26,7 +26,7 @@ def templates(run: Run) -> Templates:
     folder = run.project.config.reports.templates
     if folder is None:
         return Templates()
-    return Templates(run.project.root / folder, folder, lambda error: run.say(run.problem(error).text()))
+    return Templates(run.project.root / folder, folder, lambda error: run.say(whence.text(run.problem(error))))
 
 
 def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
@@ -42,6 +42,8 @@ def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
         named=run.named_environment,
         moment=f"{run.began:%Y-%m-%d %H:%M} UTC",
         links=_links(run),
+        known=tuple(run.project.stacks),
+        interrupted=run.stop.requested,
     )
 
 

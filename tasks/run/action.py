@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
+from ..base import whence
 from ..base.clock import now
 from ..base.errors import ConfigError, DeployError, UnexpectedError
-from ..base.problem import listed
 from . import fanout
 from . import result as results
 from .commandline import COMMANDS
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from doit.exceptions import BaseFail
 
+    from ..base.problem import Problem
     from ..engine.diagnostics import Diagnostic
     from ..project.stack import Stack
     from .run import Run
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
     from .taskdict import TaskDict
 
 
+_LOOKING = frozenset({"validate", "plan", "drift"})  # the stages that change nothing
+NOT_STARTED = "not started: the run was stopped"
+"""What is said of a task that a stop kept from beginning."""
+_UNTOUCHED = "nothing in this stack was changed"
 _TAKES_TASK = inspect.Signature([inspect.Parameter("task", inspect.Parameter.POSITIONAL_OR_KEYWORD)])
 _TAKES_NOTHING = inspect.Signature()
 
@@ -100,7 +105,7 @@ def kept_action(run: Run, stage: str, name: str, work: Callable[[bool], Result])
 
 def _keep_outcome(run: Run, stage: str, name: str, work: Callable[[bool], Result]) -> Result:
     if run.stop.requested:
-        outcome = Result(stage, name, Status.NOT_RUN, "not started: the run was stopped")
+        outcome = Result(stage, name, Status.NOT_RUN, NOT_STARTED)
         run.keep(f"{stage}:{name}", outcome)
         return outcome
     started, began = time.monotonic(), now()
@@ -142,10 +147,19 @@ def _warned(run: Run, stage: str, name: str) -> list[Diagnostic]:
 
 
 def failed(run: Run, stage: str, name: str, error: DeployError) -> Result:
-    """The result of an expected error, with secrets masked."""
-    problem = run.problem(error, name if name in run.project.stacks else None)
+    """The result of an expected error, with secrets masked; it says what to run next, also where the error does not."""
+    problem = _told(run, stage, name, run.problem(error, name if name in run.project.stacks else None))
     known = masked(error.found, run.mask) if isinstance(error, DetailedError) else None
     return Result(stage, name, Status.FAILED, problem.summary, details=known, problem=problem)
+
+
+def _told(run: Run, stage: str, name: str, problem: Problem) -> Problem:
+    """The problem with what is untouched and what to run next, where it does not say so itself."""
+    untouched = problem.untouched or (_UNTOUCHED if stage in _LOOKING and name else None)
+    if problem.next or stage not in COMMANDS or not name:
+        return replace(problem, untouched=untouched)
+    again = run.command("deploy") if run.asked.deploying else run.command(f"{stage}:{name}")
+    return replace(problem, untouched=untouched, next=("correct what the error names, then run ", again, " again"))
 
 
 def crashed(run: Run, stage: str, name: str, error: BaseException) -> Result:
@@ -229,7 +243,7 @@ class ProgramText(str):
 def _unprinted(run: Run, error: DeployError) -> TaskFailed:
     """Show why there is no text."""
     problems = run.problems(error)
-    run.say(listed(problems))
+    run.say(whence.listed(problems))
     if run.request.as_json:
         from . import documents
 

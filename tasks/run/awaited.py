@@ -49,7 +49,7 @@ def failure(run: Run, stack: Stack, error: EngineError) -> EngineError:
     if not unfinished or error.problem.next:
         return error
     deploys = run.command(*(f"deploy:{name}" for name in unfinished))
-    step = ("the last apply of ", ", ".join(unfinished), " failed, and this may depend on it: ", deploys)
+    step = ("the last apply of ", ", ".join(unfinished), " did not succeed, and this may depend on it: ", deploys)
     return error.saying(replace(error.problem, next=(*step, " deploys only that")))
 
 

@@ -17,12 +17,12 @@ from ..base import plain
 from ..base.errors import EngineError, RecordError, StateNotSavedError
 from ..base.files import LARGEST_RECORD, parse_json
 from ..base.layout import Layout
-from ..base.problem import doit
+from ..base.problem import Shell, doit
 from ..project import backend
 from ..project.config import loading
 
 if TYPE_CHECKING:
-    from ..base.problem import Steps
+    from ..base.problem import Step, Steps
     from ..engine.command import Completed
     from ..project.project import Project
     from ..project.stack import Stack
@@ -91,24 +91,24 @@ def refuse(run: Run, stack: Stack) -> None:
     )
 
 
-def recovery(run: Run, stack: Stack) -> str:
-    """The command that saves the state to its backend, on its own line for copying."""
+def recovery(run: Run, stack: Stack) -> tuple[Step, ...]:
+    """How to save the state to its backend: the command on its own line for copying."""
     from . import workdir
 
     engine, file = workdir.by_hand(run, stack), shlex.quote(f"{stack.path}/{FILE}")
     seen = posixpath.relpath(run.layout.root / stack.path / FILE, run.project.root / stack.path)
-    text = (
-        "keep that file, it is the only record of what was created; once the backend works again:\n"
-        f"    {engine} state push {shlex.quote(seen)} && rm {file}"
+    steps: tuple[Step, ...] = (
+        "keep that file, it is the only record of what was created; once the backend works again:",
+        Shell(f"{engine} state push {shlex.quote(seen)} && rm {file}", alone=True),
     )
     settings = backend.settings(run.project, stack)
     kind = settings["kind"] if settings else run.project.module(stack.name).backend or "local"
     if kind not in _UNLOCKED_BY_THE_END:
-        text += (
-            "\n  if the state is still locked by that apply, this shows the lock's ID; release it first:\n"
-            f"    {engine} force-unlock -force ID"
+        steps += (
+            "\n  if the state is still locked by that apply, this shows the lock's ID; release it first:",
+            Shell(f"{engine} force-unlock -force ID", alone=True),
         )
-    return text
+    return steps
 
 
 def found(run: Run, stack: Stack, done: Completed) -> StateNotSavedError | None:
@@ -127,11 +127,12 @@ def found(run: Run, stack: Stack, done: Completed) -> StateNotSavedError | None:
     elif not left.exists():
         return None
     if not left.exists():
-        next_step = "no file could be written: import manually what the output lists as created"
+        next_step: Steps = "no file could be written: import manually what the output lists as created"
     elif left == place:
         next_step = again
     else:
-        next_step = f"free disk space, `mv {left} {project.layout.relative(place)}`; {again}"
+        moves = Shell(f"mv {shlex.quote(str(left))} {shlex.quote(project.layout.relative(place))}")
+        next_step = ("free disk space, ", moves, "; ", *again)
     return StateNotSavedError(
         f"applied in part or completely, but the state could not be saved; it is in {project.layout.relative(left)}",
         log=log,

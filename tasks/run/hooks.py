@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from ..artifact import folder
-from ..base import interpolate, process
+from ..base import interpolate, process, whence
 from ..base.errors import DeployError, HookError, StoppedError, nearest
 from ..base.problem import doit
 from ..base.process import kept_environment
@@ -67,7 +67,7 @@ def around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Res
             try:
                 _run(run, stack, position, hook, failure=run.mask.text(error.message))
             except DeployError as other:
-                run.say(f"{stage} {stack.name}: {run.problem(other).text()}")
+                run.say(f"{stage} {stack.name}: {whence.text(run.problem(other))}")
         raise
 
 

@@ -9,12 +9,15 @@ from ..base.problem import doit
 from ..base.text import short
 from ..ledger import holder
 from ..ledger.record import deployed
+from . import ledgers
+from .selection import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from ..ledger import receipts
     from ..ledger.holder import Pipeline
+    from ..ledger.machine import Me
     from ..ledger.record import Begun, Lease
     from ..ledger.record import Record as Held
     from .run import Run
@@ -49,6 +52,11 @@ class Holders:
     def forget(self) -> None:
         """Ask again next time: pipelines end."""
         self._ended.clear()
+
+
+def is_alone(run: Run, me: Me) -> bool:
+    """Whether no other run of the same holder is at work: a clone has one at a time, a report is the last."""
+    return me.holder.startswith(ledgers.CLONE) or run.request.part is Part.REPORT
 
 
 def held(run: Run, lease: Lease, where: str) -> LedgerError:

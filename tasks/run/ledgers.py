@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 CLONE = "clone:"  # prefix of a holder that is not a pipeline
+_DIGITS = 16
 
 
 def settings_of(run: Run) -> Ledger | None:
@@ -54,7 +55,7 @@ def open_session(run: Run, settings: Ledger, clone: str, seen: Mark | None) -> S
     Raises:
         ConfigError: A setting or a key is not what it should be.
     """
-    me = identify(clone)
+    me = identify(clone, run.layout.root)
     identity = Identity(_project(run), run.project.environment)
     cache = ShardCache(run.layout.ledger_cache / "shards")
     return Session(home(run, settings), me, identity, trust(settings), seen, cache, run.stop.wait)
@@ -67,7 +68,7 @@ def observer(run: Run, settings: Ledger, clone: str) -> Observer:
         ConfigError: A setting or a key is not what it should be.
         LedgerError: Their place cannot be opened.
     """
-    me, identity = identify(clone), Identity(_project(run), run.project.environment)
+    me, identity = identify(clone, run.layout.root), Identity(_project(run), run.project.environment)
     keys_ = trust(settings.observations)
     return Observer(home(run, settings, "observations"), identity, me.label, keys_, run.stop.wait)
 
@@ -110,14 +111,20 @@ def unrecorded(stacks: Sequence[str], where: str, error: LedgerError) -> LedgerE
     )  # fmt: skip
 
 
-def identify(clone: str) -> Me:
-    """The run's identity: its pipeline, or this clone."""
+def identify(clone: str, root: Path) -> Me:
+    """The run's identity: its pipeline, or this clone.
+
+    Args:
+        clone: The clone's id, which a copy of it has, too.
+        root: Its folder, which is another one in a copy, and the same where it was moved.
+    """
     found = ci.read()
     run, pipeline = secrets.token_hex(8), ci.outermost(found)
     if pipeline:
         label = one_line(f"pipeline {pipeline}" + (f" of {found.branch}" if found.branch else ""))
         return Me(Pipeline(found.kind, found.project, pipeline).text, run, label, alive.this())
-    return Me(f"{CLONE}{clone}", run, f"a run outside of CI (clone {clone[:6]})", alive.this())
+    here = sha256_bytes(f"{clone} {root.stat().st_ino}".encode())[:_DIGITS]
+    return Me(f"{CLONE}{here}", run, f"a run outside of CI (clone {here[:6]})", alive.this())
 
 
 def _project(run: Run) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..artifact.manifest import Manifest
+    from ..artifact.receipt import Receipt
     from ..base.jsonvalue import Json, JsonObject
     from ..base.sealed import Sealed
     from ..engine.command import Context
@@ -83,6 +84,18 @@ def exists(run: Run, stack: Stack, where: Context) -> bool:
     if not done.ok:
         raise failure("cannot read the state", done, where)
     return _LINEAGE.search(done.raw) is not None  # there may be only a warning
+
+
+def is_as_left(run: Run, stack: Stack, last: Receipt | None) -> bool:
+    """Whether a state in a file is the one that the last apply left; False where only the engine can tell."""
+    path = backends.state_file(run.project, stack)
+    if path is None or last is None or last.lineage is None:
+        return False
+    try:
+        state = jsontext.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(state, dict) and _identity(state) == (last.lineage, last.serial)
 
 
 def is_lost(run: Run, stack: Stack, where: Context, left: Left, *, expected: bool) -> bool:

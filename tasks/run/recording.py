@@ -354,8 +354,8 @@ class Recording:
         names = self._unrecorded.noted
         self._unrecorded.queue()
         # This releases a clone's own lease; a pipeline's other jobs may still be working under theirs.
-        alone = self.session.me.holder.startswith(ledgers.CLONE)
-        for effect in self.session.handle(Finish() if alone else Flush()):
+        alone = lease.is_alone(self._run, self.session.me)
+        for effect in self.session.handle(Finish(alone=True) if alone else Flush()):
             if isinstance(effect, Failed):
                 raise self.session.problem(effect)
         self._unrecorded.remember()
@@ -381,7 +381,7 @@ class Recording:
             return self._incomplete(self.unread) if self._unrecorded.noted else None
         try:
             self._unrecorded.queue()
-            effects = self.session.handle(Finish(shares=not last))
+            effects = self.session.handle(Finish(not last, alone=lease.is_alone(self._run, self.session.me)))
             self._unrecorded.remember()
         except LedgerError as error:
             return self._incomplete(error)

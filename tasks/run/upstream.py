@@ -53,14 +53,17 @@ def values(run: Run, stack: Stack) -> Given:
             missing.append(variable)
         else:
             given[variable] = output.value
+    for name in sorted({found.stack for found in run.project.remote_reads.get(stack.name, ())}):
+        _compare(run, run.project.stacks[name])
     return Given(given, missing)
 
 
 class _States:
-    """The outputs that a run has read from states, by stack; `lock` is held while one is read."""
+    """The outputs that a run has read from states, by stack, and those compared; `lock` is held while one is read."""
 
     def __init__(self, _: Run) -> None:
         self.outputs: dict[str, dict[str, Output]] = {}
+        self.compared: set[str] = set()
         self.lock = threading.Lock()
 
 
@@ -82,18 +85,40 @@ def _from_state(run: Run, stack: Stack) -> dict[str, Output]:
 def _of_now(run: Run, stack: Stack, recorded: Mapping[str, Output]) -> dict[str, Output]:
     """The outputs of a stack, from its state, where what is recorded of them has no values.
 
-    If they are not those that are recorded, the state was changed outside. They are recorded then, so that the inputs
-    of what is planned with them have their digests; a deploy of the stack itself changes these again.
+    If they are not those that are recorded, the state was changed outside; of some the ledger has no digest. They are
+    recorded then, so that the inputs of what is planned with them have their digests; a deploy of the stack itself
+    changes these again.
     """
-    found = read(run, stack)
-    last = assess_once(run, stack).receipt
-    keys = run.project.keyring
-    if last is not None and last.inputs.key is not None and keys.find(last.inputs.key) is None:
-        return found  # their digests are by a key that this job does not have
-    comparable = {name: item for name, item in recorded.items() if item.digest != inputs.NOT_RECORDED}
-    if any(name in found and not outputs.agree(item, found[name], keys.all) for name, item in comparable.items()):
+    last, keys = assess_once(run, stack), run.project.keyring
+    found = read(run, stack, [name for name, item in recorded.items() if item.digest == outputs.NULL.digest])
+    made_with = last.receipt.inputs.key if last.receipt is not None else None
+    has_key = made_with is None or keys.find(made_with) is not None  # else sensitive ones cannot be compared here
+    comparable = [name for name, item in recorded.items() if name in found and (has_key or not item.sensitive)]
+    if not all(outputs.agree(recorded[name], found[name], keys.all) for name in comparable):
         outputs.store(run.layout, stack.name, found, run.mask, keys.current)
     return found
+
+
+def _compare(run: Run, stack: Stack) -> None:
+    """Record the outputs of a stack whose state the engine reads by itself, if the ledger says others; once a run.
+
+    Without a ledger, only this disk says what is deployed, and another value is drift.
+    """
+    states, known = run.once(_States), outputs.stored(run.layout, stack.name)
+    if run.recording is None or known is None or stack.name in run.applied:
+        return
+    with states.lock:
+        if stack.name in states.compared:
+            return
+        states.compared.add(stack.name)
+        is_whole = all(output.digest != inputs.NOT_RECORDED for output in known.values())
+        if not (is_whole and readstate.is_as_left(run, stack, assess_once(run, stack).receipt)):
+            _of_now(run, stack, known)
+
+
+def is_unrecorded(run: Run, stack: Stack) -> bool:
+    """Whether the ledger has no digest of an upstream's output that a stack reads, and no run here has read it yet."""
+    return inputs.NOT_RECORDED in inputs.upstream_outputs(run.project, stack).values()
 
 
 def _deployed(run: Run, stack: Stack) -> Collection[str]:

@@ -14,6 +14,7 @@ from ..base import plain
 from ..base.errors import RecordError, StateRefusedError
 from ..base.files import canonical_json, read_json, sha256_bytes, write_json
 from ..base.layout import ENGINE_LOCK_FILE
+from ..base.problem import Shell
 from ..engine import encryption, statelock, unreachable
 from ..engine.command import Context
 from ..engine.engine import failure
@@ -89,14 +90,18 @@ def context(
         )
 
 
+def typed(run: Run) -> str:
+    """How a person calls this run's engine: by its name only where a shell finds that one."""
+    engine = run.engine()
+    return engine.kind if shutil.which(engine.kind) == str(engine.binary) else shlex.quote(str(engine.binary))
+
+
 def by_hand(run: Run, stack: Stack) -> str:
     """How a person begins an engine command on a stack's very state: a shell text, from the repository's root."""
-    engine = run.engine()
-    binary = engine.kind if shutil.which(engine.kind) == str(engine.binary) else str(engine.binary)
     data_dir = posixpath.relpath(run.layout.data_dir(stack.name), run.project.root / stack.path)
     folder = run.layout.relative(run.project.root / stack.path)
     keys = f"{encryption.by_hand(run.project.environment)} " if run.project.keyring.is_set else ""
-    return f"{keys}TF_DATA_DIR={shlex.quote(data_dir)} {shlex.quote(binary)} -chdir={shlex.quote(folder)}"
+    return f"{keys}TF_DATA_DIR={shlex.quote(data_dir)} {typed(run)} -chdir={shlex.quote(folder)}"
 
 
 def _place(run: Run, stack: Stack) -> dict[str, Any]:
@@ -213,8 +218,10 @@ def _refuse_workspace(run: Run, stack: Stack, where: Context) -> None:
         where=shown,
         stack=stack.name,
         untouched="nothing in this stack was planned or applied",
-        next_step=f"`rm {shlex.quote(shown)}`, then run the same command again; environments have states of their own"
-        " here, each in the workspace 'default'",
+        next_step=(
+            Shell(f"rm {shlex.quote(shown)}"),
+            ", then run the same command again; environments have states of their own here, in the workspace 'default'",
+        ),
     )
 
 

@@ -89,9 +89,10 @@ class WorkingCopy:
         Raises:
             RecordError: They cannot be read.
         """
-        receipt, outputs = read_json(self._layout.receipt(stack)), read_json(self._layout.outputs(stack))
+        receipt = read_json(self._layout.receipt(stack))
         if not isinstance(receipt, dict):
             return None
+        outputs = read_json(self._layout.outputs(stack))
         return receipts.Record(receipt, outputs if isinstance(outputs, dict) else None)
 
     def is_unrecorded(self, stack: str) -> bool:
@@ -173,7 +174,7 @@ class WorkingCopy:
         known, here = self.memory.stacks.get(stack), self.found(stack)
         is_known = item is not None and here is not None and known == Known(item.change, digest(here.receipt))
         if mark is None and item and here and is_known and order.is_of(item, here.receipt):
-            return {}  # it was applied here: the local receipt has more than the ledger
+            return self._put_back(stack, item)  # it was applied here: the local receipt has more than the ledger
         receipt: JsonObject = dict(item.receipt) if item else {}
         if mark is not None:
             receipt = receipts.begun(receipt or None, stack, environment, mark)
@@ -186,6 +187,15 @@ class WorkingCopy:
             self._drop(self._layout.outputs(stack))
             return {self._layout.receipt(stack): wanted.receipt}
         return {self._layout.receipt(stack): wanted.receipt, self._layout.outputs(stack): wanted.outputs}
+
+    def _put_back(self, stack: str, item: Record) -> dict[Path, JsonObject]:
+        """The outputs of a stack, where those here are no longer the ledger's: a run found others in its state."""
+        path = self._layout.outputs(stack)
+        here = read_json(path)
+        found = receipts.Record({}, here if isinstance(here, dict) else None)
+        wanted = receipts.Record({}, dict(item.outputs) if item.outputs is not None else None)
+        kept = receipts.working_copy(wanted, found.outputs).outputs
+        return {} if kept is None or receipts.agree(wanted, found) else {path: kept}
 
     def _take(self, stack: str, plan: str | None) -> None:
         """Remove a plan that was made before the announced apply: it must never be applied."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import backends
+from tests.conftest import KUBERNETES, group
 from tests.gomodule import alone
 from tests.repository import ENGINE_VERSION, ROOT, Repository, minimal_config, reader, resource
 from tests.servers.imageregistry import ImageRegistry
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from tests.backends import Backend
 
+_CLUSTERS: list[Kubernetes] = []
 TOOLS = Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu")) / "test-tools"
 
 
@@ -195,11 +197,26 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def kubernetes() -> Iterator[Kubernetes]:
+def clusters() -> Iterator[list[Kubernetes]]:
+    """The Kubernetes API that tests share, while there is one."""
+    yield _CLUSTERS
+    while _CLUSTERS:
+        _CLUSTERS.pop().remove()
+
+
+@pytest.fixture
+def kubernetes(clusters: list[Kubernetes]) -> Kubernetes:
     """A real Kubernetes API; each test has a namespace of its own."""
-    cluster = Kubernetes()
-    yield cluster
-    cluster.remove()
+    if not clusters:
+        clusters.append(Kubernetes())
+    return clusters[0]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """End the API with the last of its tests, which come one after the other: it computes as long as it runs."""
+    while _CLUSTERS and (nextitem is None or group(nextitem.nodeid) != KUBERNETES):
+        _CLUSTERS.pop().remove()
 
 
 @pytest.fixture

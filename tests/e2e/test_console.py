@@ -165,8 +165,10 @@ def test_what_was_not_run_names_what_failed_and_not_what_was_not_run_either(chai
     done = chain.doit("deploy", code=1)
     assert "not run: deploy:a failed" in done.task("deploy", "b")
     assert "not run: deploy:a failed" in done.task("deploy", "c")
-    last = done.out.splitlines()[-6:]
-    assert any(line.startswith("FAILED  deploy a: engine error: apply failed: ") for line in last)
+    end = done.out[done.out.rindex("\nFAILED  ") :].splitlines()[1:]
+    assert end[0].startswith("FAILED  deploy a: engine error: apply failed: ")
+    assert any(line.startswith("  | Error: ") for line in end)  # the cause is on the last screen
+    assert [line.partition(":")[0] for line in end[-3:]] == ["  untouched", "  next", "local"]
 
 
 def test_a_plan_that_fails_is_why_nothing_is_deployed(pair: Repository) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.test_ledger import LEDGER, Remote, _is_announced, _slow
-from tests.repository import Repository, minimal_config, resource, wait_for
+from tests.repository import Repository, copy_tree, minimal_config, resource, wait_for
 from tests.servers.forge import TOKEN, Answer, Forge
 
 if TYPE_CHECKING:
@@ -122,3 +122,60 @@ def test_a_release_by_hand_is_refused_while_the_forge_says_that_the_pipeline_run
     assert "the lease of pipeline 7 of main was released" in done.out
     assert "although the forge says that pipeline 7 is running" in done.out
     died.clone().doit("deploy", CI_PIPELINE_ID="8")
+
+
+def test_a_job_for_checks_leaves_the_lease_to_the_deploy_of_its_pipeline(
+    build: Callable[..., Repository], tmp_path: Path
+) -> None:
+    first = build(
+        minimal_config(LEDGER).replace("{root}/.state/", f"{tmp_path / 'states'}/"),
+        f"stacks/a/main.tf:{resource(extra=_until(tmp_path / 'a'))}", f"stacks/b/main.tf:{resource()}",
+    )  # fmt: skip
+    first.variables |= {"GITLAB_CI": "true", "CI_PROJECT_ID": "42", "CI_COMMIT_BRANCH": "main"}
+    remote = Remote(tmp_path, first)
+    remote.clone().doit("ledger", "init")
+    job = remote.clone()
+    process = job.start("deploy:a", CI_PIPELINE_ID="7")
+    wait_for(lambda: "a" in _applying(job), "its apply")
+    remote.clone().doit("verify", CI_PIPELINE_ID="7")
+    other = remote.clone()
+    assert DEAD in other.doit("deploy:b", code=1, CI_PIPELINE_ID="8").out
+    assert _applying(other) == []
+    (tmp_path / "a").touch()
+    out, _ = process.communicate()
+    assert process.returncode == 0, out
+    assert not _is_announced(remote)
+
+
+def test_a_copy_of_a_clone_does_not_hold_its_lease(build: Callable[..., Repository], tmp_path: Path) -> None:
+    """It has the clone's id, and is another place: two runs would deploy at once."""
+    first = build(
+        minimal_config(LEDGER).replace("{root}/.state/", f"{tmp_path / 'states'}/"),
+        f"stacks/a/main.tf:{resource(extra=_until(tmp_path / 'a'))}", f"stacks/b/main.tf:{resource()}",
+    )  # fmt: skip
+    remote = Remote(tmp_path, first)
+    job, copied = remote.clone(), remote.clone()
+    job.doit("ledger", "init")
+    copy_tree(job.path, copied.path)
+    process = job.start("deploy:a")
+    wait_for(lambda: "a" in _applying(job), "its apply")
+    said = copied.doit("deploy:b", code=1).out
+    assert "a run outside of CI (clone " in said
+    assert "has been deploying 'local' since" in said
+    assert _applying(copied) == []
+    (tmp_path / "a").touch()
+    out, _ = process.communicate()
+    assert process.returncode == 0, out
+    copied.doit("deploy:b")
+
+
+def _until(path: Path) -> str:
+    """A resource that is there once a file is."""
+    wait = f"while [ ! -e {path} ]; do sleep 0.1; done"
+    return f'\nresource "terraform_data" "slow" {{\n  provisioner "local-exec" {{\n    command = "{wait}"\n  }}\n}}\n'
+
+
+def _applying(job: Repository) -> list[str]:
+    """The stacks that the engine has begun to apply in a clone."""
+    lines = job.log.read_text().splitlines() if job.log.exists() else []
+    return [line.split()[0] for line in lines if line.split()[1] == "apply"]

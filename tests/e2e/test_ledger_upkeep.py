@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.base.files import canonical_json, sha256_bytes
 from tasks.ledger import record, statement
 from tasks.ledger.keys import SigningKey
 from tests.e2e.test_ledger import REF, Remote, document, remote
@@ -19,6 +20,7 @@ from tests.servers.fileserver import TOKEN, FileServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.repository import Done, Repository
 
@@ -485,6 +487,84 @@ def test_what_was_planned_with_an_output_that_nobody_recorded_is_planned_again(r
     assert "all up to date" in remote.clone().doit("status").out
 
 
+def test_a_state_that_the_engine_reads_by_itself_is_one_that_the_receipt_names(remote: Remote) -> None:
+    remote.clone().doit("ledger", "init")
+    path = remote.base / "states/a-local.tfstate"
+    reading = (
+        'terraform {\n  backend "local" {}\n}\n\ndata "terraform_remote_state" "a" {\n  backend = "local"\n'
+        f'  config  = {{ path = "{path}" }}\n}}\n\nresource "terraform_data" "it" {{\n'
+        "  input = data.terraform_remote_state.a.outputs.value\n}\n\n"
+        'output "value" {\n  value = terraform_data.it.output\n}\n'
+    )
+    change(remote, "b", reading)
+    configure(remote, "  b: {inputs: {x: a.value}}\n", "  b: {}\n").doit("deploy")
+    _set_output(path, json.loads(path.read_text()), "elsewhere", 1)  # as a deploy that was never recorded leaves it
+    job = change(remote, "b", f"{reading}# changed\n")
+    job.doit("deploy")
+    assert _value(remote, "b") == "elsewhere"
+    change(remote, "a", f"{resource()}# changed\n").doit("deploy")
+    assert (_value(remote, "a"), _value(remote, "b")) == ("1", "1")
+    assert "all up to date" in remote.clone().doit("status").out
+
+
+def test_a_value_of_another_state_stays_in_no_clone(remote: Remote) -> None:
+    """What a run found in a state, and recorded of it, is not what the ledger says: every clone says the same."""
+    remote.clone().doit("ledger", "init")
+    remote.clone().doit("deploy")
+    path = remote.base / "states/a-local.tfstate"
+    state = json.loads(path.read_text())
+    _set_output(path, state, "by hand", 1)
+    job = change(remote, "b", f"{reader('x')}# changed\n")
+    job.doit("deploy")
+    assert _value(remote, "b") == "['by hand']"
+    _set_output(path, state, "1", 2)
+    for clone in (job, remote.clone()):
+        assert "affected: output a.value (variable x) changed" in clone.doit("status").out
+    job.doit("deploy")
+    assert _value(remote, "b") == "['1']"
+    assert "all up to date" in remote.clone().doit("status").out
+
+
+def test_a_sensitive_output_without_a_digest_is_never_called_the_same(remote: Remote) -> None:
+    """Without a key the ledger has no digest of it: elsewhere its readers are planned, here they are compared."""
+
+    def secret(value: str) -> str:
+        return resource(extra=f'\noutput "s" {{\n  value     = "{value}"\n  sensitive = true\n}}\n')
+
+    reading = reader("x").replace("type = any", "type      = any\n  sensitive = true")
+    reading = reading.replace("value = terraform", "value     = terraform").replace(
+        "output\n}", "output\n  sensitive = true\n}"
+    )
+    change(remote, "a", secret("first-1144")).doit("ledger", "init")
+    change(remote, "b", reading)
+    job = configure(remote, "x: a.value", "x: a.s")
+    for clone in (job, remote.clone()):
+        clone.doit("deploy")
+        assert "all up to date" in clone.doit("status").out
+        assert "nothing to deploy" in clone.doit("deploy").out
+    said = " ".join(remote.clone().doit("status").out.split())
+    assert "b affected: output a.s (variable x) cannot be compared" in re.sub(r"b +\S+ \S+ +", "b ", said)
+    change(remote, "a", secret("second-5527")).doit("deploy:a")
+    remote.clone().doit("deploy:b")
+    assert _value(remote, "b") == "['second-5527']"
+    everything = remote.git("log", "-p", "--format=", REF)
+    assert not [value for value in ("first-1144", "second-5527") if sha256_bytes(canonical_json(value)) in everything]
+
+
+def test_an_output_that_is_null_is_a_value_in_every_clone(remote: Remote) -> None:
+    """A state does not have it."""
+    remote.clone().doit("ledger", "init")
+    null = 'terraform {\n  backend "local" {}\n}\n\noutput "value" {\n  value = null\n}\n'
+    change(remote, "a", null).doit("deploy")
+    job = change(remote, "b", f"{reader('x')}# changed\n")
+    job.doit("deploy")
+    assert job.planned() == ["b"]
+    assert _value(remote, "b") == "[None]"
+    assert "all up to date" in remote.clone().doit("status").out
+    change(remote, "a", resource("2")).doit("deploy")
+    assert _value(remote, "b") == "['2']"
+
+
 def test_what_is_not_a_ledger_is_not_rebuilt_over(remote: Remote) -> None:
     remote.clone().prepare("ledger", "init")
     main = remote.git("rev-parse", "main")
@@ -507,3 +587,9 @@ def _value(remote: Remote, stack: str = "c") -> str:
     """The output of a stack, as its state has it."""
     state = json.loads((remote.base / f"states/{stack}-local.tfstate").read_text())
     return str(state["outputs"]["value"]["value"])
+
+
+def _set_output(path: Path, state: dict[str, Any], value: str, more: int) -> None:
+    """Write a state with another output, as another tool does."""
+    outputs = {"value": {**state["outputs"]["value"], "value": value}}
+    path.write_text(json.dumps({**state, "serial": state["serial"] + more, "outputs": outputs}))

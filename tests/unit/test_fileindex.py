@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import time
@@ -241,3 +242,39 @@ def test_files_match_a_pattern_as_the_engines_fileset_has_it(
 ) -> None:
     files = index(tree("s/a.txt:", "s/.h.txt:", "s/b.json:", "s/c/e.txt:", "s/c/d/e.txt:", "s/.d/e.txt:"))
     assert sorted(files.matching("s", pattern)) == [f"s/{name}" for name in found]
+
+
+def test_while_a_project_is_loaded_a_folder_of_many_stacks_is_asked_once_whether_it_is_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / "stacks" / name).mkdir(parents=True)
+    (tmp_path / "other").symlink_to("stacks")
+    found, asked = index(tmp_path), list[str]()
+    islink = os.path.islink
+
+    def counting(path: str) -> bool:
+        asked.append(os.path.relpath(path, tmp_path))
+        return islink(path)
+
+    monkeypatch.setattr(os.path, "islink", counting)
+    with found.at_once():
+        assert [found.followed(f"stacks/{name}") for name in "abca"] == ["stacks/a", "stacks/b", "stacks/c", "stacks/a"]
+        assert found.followed("other/b") == "stacks/b"
+    assert [asked.count(name) for name in ("stacks", "stacks/a", "other")] == [1, 1, 1]
+    (tmp_path / "stacks/a").rmdir()
+    (tmp_path / "stacks/a").symlink_to("b")
+    assert found.followed("stacks/a") == "stacks/b"  # what was known is forgotten
+
+
+def test_facts_are_stored_as_they_were_read(tmp_path: Path) -> None:
+    (tmp_path / "main.tf").write_text(
+        'variable "key" {\n  default = "x"\n  sensitive = true\n}\nmodule "m" {\n  source = "./m"\n  for_each = var.all\n}\n'
+        'data "terraform_remote_state" "r" {\n  backend = "local"\n  config = { path = "${path.module}/a.tfstate" }\n}\n'
+        'output "o" {\n  value = file("./b/${var.key}.txt")\n}\n'
+    )
+    read = index(tmp_path).facts("main.tf")
+    assert read.to_json() == dataclasses.asdict(read)
+    assert Facts.from_json(json.loads(json.dumps(read.to_json()))) == read
+    assert [variable.default for variable in read.variables] == [None]
+    assert read.calls[0].repeat is not None

@@ -172,3 +172,16 @@ def test_a_ledger_that_went_back_is_an_alarm(change: dict[str, object], trouble:
 
 def test_a_ledger_that_is_missing_is_an_alarm() -> None:
     assert machine.step(State(ME), Fetched(None))[1] == (Failed(Trouble.MISSING),)
+
+
+def test_a_job_that_ends_leaves_the_lease_to_another_job_of_its_pipeline() -> None:
+    """Also one that has announced nothing, as a job for checks: it is given back when the last of them has ended."""
+    check = Me(ME.holder, "run c", ME.label)
+    at_work = WEBHEAD()
+    left = Batch("c.1", ends=True).over(check, at_work)
+    assert (left.lease, left.begun) == (at_work.lease, at_work.begun)
+    assert Batch("c.1", ends=True, alone=True).over(check, at_work).lease is None, "the report: there is no other job"
+    doubtful = {"web": WEB["web"].model_copy(update={"doubtful": True})}
+    died = at_work.model_copy(update={"begun": doubtful})
+    assert Batch("c.1", ends=True).over(check, died).lease is None, "the retry of a run that died"
+    assert Batch("a.2", ends=True).over(ME, left).lease is None

@@ -112,7 +112,8 @@ def test_a_statement_that_was_removed_is_not_one_that_was_added_elsewhere() -> N
 
 def test_a_statement_that_changed_where_it_stands_is_one_change_although_one_was_added_before_it() -> None:
     assert shown(policy("a", "b", "c"), policy("new", "a", "other", "c")) == [
-        '- p as JSON: Statement[2].Action = "b"', '+ p as JSON: Statement[2].Action = "other"',
+        "! p as JSON: Statement[1] is now p as JSON: Statement[2]",
+        '- p as JSON: Statement[1].Action = "b"', '+ p as JSON: Statement[2].Action = "other"',
         '+ p as JSON: Statement[0].Action = "new"', '+ p as JSON: Statement[0].Effect = "Allow"',
         '+ p as JSON: Statement[0].Resource = "*"', "  p as JSON: Statement: 2 more elements unchanged",
     ]  # fmt: skip
@@ -120,8 +121,9 @@ def test_a_statement_that_changed_where_it_stands_is_one_change_although_one_was
 
 def test_a_named_statement_is_the_same_one_wherever_it_stands() -> None:
     assert shown(policy("x", One="a", Two="b"), policy("x", Two="c", One="a")) == [
+        "! p as JSON: Statement[0] is now p as JSON: Statement[1]",
         "! p as JSON: Statement[1] is now p as JSON: Statement[0]",
-        '- p as JSON: Statement[0].Action = "b"', '+ p as JSON: Statement[0].Action = "c"',
+        '- p as JSON: Statement[1].Action = "b"', '+ p as JSON: Statement[0].Action = "c"',
         "  p as JSON: Statement: 2 more elements unchanged",
     ]  # fmt: skip
     assert shown(policy(One="a"), policy(Two="a"))[0] == '- p as JSON: Statement[0].Action = "a"'
@@ -507,7 +509,7 @@ def test_the_widget_of_gitlab_gets_its_three_numbers() -> None:
 def test_workflow_commands_are_one_line_each_and_nothing_in_them_is_another() -> None:
     found = report(
         Result("plan", "a,b:c", Status.FAILED, "no", problem=broken("100%\n::set-output name=x::y")),
-        *(planned(f"s{number}", item("delete", address="x\n::error::y", before={})) for number in range(20)),
+        *(planned(f"s{number}", item("delete", address=f"x{number}\n::error::y", before={})) for number in range(20)),
     )
     commands = list(forgefiles.workflow_commands(found))
     assert commands[0] == "::error title=plan a%2Cb%3Ac::error: 100%25%0A::set-output name=x::y"

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.base import ci
-from tasks.base.errors import EngineError
+from tasks.base.errors import EngineError, StoppedError
 from tasks.base.problem import Where
 from tasks.reports import forgefiles, note, page
 from tasks.reports.model import Links, Outcome, Report
+from tasks.run.action import NOT_STARTED
 from tasks.run.details import CheckRecord, DeployDetails
 from tasks.run.result import Result, Status
 from tests.unit.test_reports import PARSER, Tags, hostile, item, planned
@@ -253,3 +254,64 @@ def test_few_failures_are_annotated_each_at_its_place() -> None:
     found = Report.collect("plan", [alike(number, "plan") for number in range(3)], environment="prod", commit="c")
     places = [re.findall(r"file=([^,]+),", line) for line in forgefiles.workflow_commands(found)]
     assert places == [[f"stacks/stack-{number:02}/main.tf"] for number in range(3)]
+
+
+def stopping() -> Report:
+    """A deploy that somebody stopped: one stack was deployed, one was stopped, many were not started."""
+    error = StoppedError("apply was stopped", untouched="its changes are saved", next_step="run it again")
+    return deploy(
+        planned("a", item("create", address="x.made", after={"size": 1})), deployed("a", add=1),
+        planned("b", item("update", address="x.zone", before={"n": 1}, after={"n": 2})),
+        Result("deploy", "b", Status.FAILED, error.message, problem=error.problem),
+        *(Result("deploy", f"c{number:02}", Status.NOT_RUN, NOT_STARTED) for number in range(40)),
+        interrupted=True,
+    )  # fmt: skip
+
+
+def test_a_deploy_that_was_stopped_did_not_fail() -> None:
+    found = stopping()
+    assert found.outcome is Outcome.STOPPED
+    assert found.verdict == "Deploy stopped: 1 stopped, 40 not run; 1 stack (1 created) deployed."
+    markdown, html = note.render(found), page.render(found)
+    assert "#### `b` was stopped" in markdown
+    assert "| `b` | **stopped** |" in markdown
+    assert "failed" not in markdown
+    assert '<h1 class="stopped">' in html
+    assert '<span class="badge stopped">stopped</span>' in html
+    assert ">failed<" not in html
+
+
+def test_a_deploy_in_which_something_failed_before_it_was_stopped_failed() -> None:
+    found = deploy(
+        Result("deploy", "a", Status.FAILED, "apply failed", problem=CAUSE.problem),
+        Result("deploy", "b", Status.FAILED, "stopped", problem=StoppedError("apply was stopped").problem),
+        Result("deploy", "c", Status.NOT_RUN, NOT_STARTED), interrupted=True,
+    )  # fmt: skip
+    assert found.verdict == "Deploy failed: 1 failed, 1 stopped, 1 not run."
+
+
+@pytest.mark.parametrize("stage", ["plan", "deploy"])
+def test_a_run_that_was_stopped_before_anything_failed_says_how_far_it_came(stage: str) -> None:
+    results = [Result(stage, f"s{number}", Status.NOT_RUN, NOT_STARTED) for number in range(3)]
+    found = Report.collect(stage, results, environment="prod", commit="c", interrupted=True)
+    assert found.verdict == {
+        "plan": "Plan stopped: 0 of 3 stacks planned, 3 not run; nothing was deployed.",
+        "deploy": "Deploy stopped: 3 not run; nothing was deployed.",
+    }[stage]  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", ["plan", "deploy", "drift"])
+def test_the_cause_stands_before_the_table_whose_rows_fold(stage: str) -> None:
+    found = Report.collect(
+        stage,
+        [*(alike(number, stage) for number in range(50)), Result("verify", "z", Status.NOT_RUN, "not run: x failed")],
+        environment="prod",
+        commit="c",
+    )
+    html, markdown = page.render(found), note.render(found)
+    assert html.index("Error: no such zone") < html.index('id="stacks"')
+    table = html[html.index('id="stacks"') :]
+    assert table.count('<td class="name">') == 2
+    assert "and 49 more stacks, failed as stack-00" in table
+    assert all(f"stack-{number:02}" in table for number in range(50))
+    assert markdown.index("Error: no such zone") < markdown.index("| stack |")

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.base import problem
+from tasks.base.problem import sentence
 from tasks.engine import statelock
 from tasks.engine.engine import Completed, Context
 from tasks.engine.statelock import Lock
+
+if TYPE_CHECKING:
+    from tasks.base.problem import Steps
 
 CREATED = datetime(2026, 11, 24, 12, 8, 18, tzinfo=UTC)
 HELD = """
@@ -25,6 +31,10 @@ HELD = """
 │   Created:   2026-11-24 12:08:18.172231735 +0000 UTC
 │   Info:      
 """  # noqa: W291 - as the engine prints it
+
+
+def said(steps: Steps) -> str:
+    return sentence(problem.steps(steps))
 
 
 def _done(text: str) -> Completed:
@@ -96,15 +106,15 @@ def test_a_lock_of_the_database_names_nobody(said: str) -> None:
 def test_the_way_out_of_a_database_lock_has_the_keys_that_the_engine_takes() -> None:
     """The key of a state that is not there yet was seen in the engine's own messages: -1175561694 for this schema."""
     context = Context("plan a", Path(), Path(), backend="pg", schema="a-local")
-    text = statelock.way_out(Lock(""), context)
+    text = said(statelock.way_out(Lock(""), context))
     assert 'select id from "a-local".states union select -1175561694' in text
-    quoted = statelock.way_out(Lock(""), Context("plan a", Path(), Path(), backend="pg", schema='a"b'))
+    quoted = said(statelock.way_out(Lock(""), Context("plan a", Path(), Path(), backend="pg", schema='a"b')))
     assert '"a""b".states' in quoted
 
 
 def test_a_lock_that_outlives_its_holder_is_released_by_one_command() -> None:
     context = Context("plan a", Path(), Path(), backend="s3", by_hand="TF_DATA_DIR=../x tofu -chdir=stacks/a")
-    text = statelock.way_out(Lock("id-1"), context)
+    text = said(statelock.way_out(Lock("id-1"), context))
     assert text.splitlines()[-1] == "    TF_DATA_DIR=../x tofu -chdir=stacks/a force-unlock -force id-1"
 
 
@@ -121,10 +131,10 @@ def test_the_holder_of_a_local_lock_is_found(tmp_path: Path) -> None:
         assert holder.stdout is not None
         holder.stdout.readline()
         context = Context("plan a", tmp_path, tmp_path)
-        text = statelock.way_out(Lock("x", "terraform.tfstate"), context)
+        text = said(statelock.way_out(Lock("x", "terraform.tfstate"), context))
         holder.communicate()
     assert text.splitlines()[-1] == f"    kill -INT {holder.pid}"
-    assert "kill" not in statelock.way_out(Lock("x", "terraform.tfstate"), context)
+    assert "kill" not in said(statelock.way_out(Lock("x", "terraform.tfstate"), context))
 
 
 REFUSED = """
@@ -150,9 +160,9 @@ ENDED = """2 errors occurred:
 │ no such file or directory"""
 
 
-@pytest.mark.parametrize("said", [UNREADABLE, ENDED], ids=["not written yet", "removed"])
-def test_a_local_lock_that_ends_between_two_looks_is_tried_again(said: str) -> None:
-    assert statelock.vanished(_done(REFUSED.format(said=said)))
+@pytest.mark.parametrize("words", [UNREADABLE, ENDED], ids=["not written yet", "removed"])
+def test_a_local_lock_that_ends_between_two_looks_is_tried_again(words: str) -> None:
+    assert statelock.vanished(_done(REFUSED.format(said=words)))
 
 
 def test_a_truncated_state_is_no_lock_that_has_ended() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from ...base.errors import ConfigError, ConfigErrors, nearest
 from ...base.layout import ENVIRONMENTS_DIR, PIPELINE_FILE
 from ...base.model import ENVIRONMENT_PATTERN
-from ...base.problem import Where, doit
+from ...base.problem import Shell, Where, doit
 from ..model import Config
 from . import explaining, tightening, yamlfile
 from .yamlfile import dotted, merge
@@ -197,7 +198,7 @@ def _refuse_ignored(folder: Path, prefix: str, name: str) -> None:
         raise ConfigError(message, where=prefix + other, next_step=f"move its keys to {name} and remove {other}")
     raise ConfigError(
         f"the configuration is read from {name}, not from {other}", where=prefix + other,
-        next_step=f"rename it: `git mv {other} {name}`",
+        next_step=("rename it: ", Shell(shlex.join(["git", "mv", other, name]))),
     )  # fmt: skip
 
 

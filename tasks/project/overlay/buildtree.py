@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shlex
 import shutil
 import stat
 import time
@@ -23,6 +24,7 @@ from ...base import cachefile, plain
 from ...base.errors import ConfigError, ConfigErrors, RecordError
 from ...base.files import locked, write_atomic
 from ...base.layout import DEPLOY_DIR, ENGINE_LOCK_FILE, prepare
+from ...base.problem import Shell
 from . import listing
 
 if TYPE_CHECKING:
@@ -115,7 +117,11 @@ def merge(layout: Layout, base: Base) -> Tree:
         raise RecordError(
             f"cannot create the build tree: {error.strerror}: {error.filename}",
             untouched="nothing was planned or applied",
-            next_step=f"fix that, then run the same command again; `rm -r {layout.relative(folder)}` is safe",
+            next_step=(
+                "fix that, then run the same command again; ",
+                Shell(f"rm -r {shlex.quote(layout.relative(folder))}"),
+                " is safe",
+            ),
         ) from error
     owners = {path: OVERLAY if source.origin == OVERLAY else UPSTREAM for path, source in sources.items()}
     return Tree(folder, root, base.folder, base.exact, owners, replaced)

@@ -1,0 +1,80 @@
+"""What several stacks have in common, told once: a problem, a finding of a policy, a change that destroys something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from . import together
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ..base.problem import Problem
+    from ..policy.finding import Finding
+    from ..run.result import Status
+    from .stackreport import Change, StackReport
+
+
+@dataclass(frozen=True)
+class SharedProblem:
+    """A problem, and the stacks that have it, in the order of the report; of the first one it is shown in full.
+
+    `known` are the names of all stacks, so that commands for these cover no other.
+    """
+
+    stacks: list[StackReport]
+    known: Collection[str] = ()
+
+    @property
+    def first(self) -> StackReport:
+        """The stack whose problem is shown."""
+        return self.stacks[0]
+
+    @property
+    def status(self) -> Status:
+        """How all of them ended."""
+        return self.first.status
+
+    @property
+    def others(self) -> list[str]:
+        """The names of the other stacks."""
+        return [stack.name for stack in self.stacks[1:]]
+
+    @cached_property
+    def problem(self) -> Problem | None:
+        """What went wrong in all of them, with one next step."""
+        problems = [(stack.name, stack.problem) for stack in self.stacks if stack.problem is not None]
+        return together.problem(problems, self.known) if problems else None
+
+    @property
+    def error(self) -> str:
+        """What went wrong in all of them, without the log."""
+        return self.problem.text() if self.problem else self.first.error
+
+
+@dataclass(frozen=True)
+class SharedFinding:
+    """What a policy says of several plans, told once: `places` are the stacks and resources that it is about."""
+
+    finding: Finding
+    places: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def stacks(self) -> list[str]:
+        """The names of the stacks, each once."""
+        return list(dict.fromkeys(name for name, _ in self.places))
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses of the resources, each once; empty if it is about plans as a whole."""
+        return list(dict.fromkeys(address for _, address in self.places if address))
+
+
+@dataclass(frozen=True)
+class SharedChange:
+    """What several plans destroy in the same way, told once, and the stacks of those plans."""
+
+    change: Change
+    stacks: list[str] = field(default_factory=list)
