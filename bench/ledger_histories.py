@@ -28,6 +28,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -442,7 +443,7 @@ def main() -> int:
         try:
             Round(base, seed, counts).play()
             shutil.rmtree(base, ignore_errors=True)
-        except (AssertionError, OSError) as error:
+        except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
             wrong.append(f"seed {seed} ({base}): {error}")
             print(wrong[-1], flush=True)
         played += 1
