@@ -80,8 +80,8 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
     """Apply a verified plan; the receipt is durable before this returns or raises."""
     layout, last, manifest = run.layout, assessment.receipt, artifact.manifest
     errored.refuse(run, stack)
-    order = succession.require(run, stack, last)
-    allowed = [*judging.require(run, manifest), *order.allowed]
+    succession.require(run, stack, last)
+    allowed = judging.require(run, manifest)
     accepted = stateguard.require_planned(run, stack, last, manifest)
     given = {**upstream.values(run, stack).values, **manifest.images}  # exactly the planned references
     replaced = volatile.volatile(run.project, stack)  # by the plan's own values
@@ -92,6 +92,8 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         if run.recording is not None:
             run.recording.announce(lambda: _about_to_apply(run))
             run.recording.require_ours(stack.name)
+        order = succession.require(run, stack, last)  # by what the ledger says now that others cannot deploy
+        allowed = [*allowed, *order.allowed]
         deployedtag.announce(run, lambda: _about_to_apply(run))
         without = run.recording.allowed if run.recording is not None else []
         begun = Receipt(

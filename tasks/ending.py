@@ -37,7 +37,7 @@ def end(course: Course) -> None:
         return
     paths: list[str] = []
     for step in (
-        lambda: _record(course),  # before all that could fail: others wait for the lease
+        lambda: _record(course, ended=True),  # before all that could fail: others wait for the lease
         lambda: _abandon_repairs(course),
         lambda: _compare_with_review(course),
         lambda: _say_unused(course),
@@ -176,8 +176,13 @@ def _is_recorded(course: Course) -> bool:
     return course.run.asked.deploying or "verify" in course.selected
 
 
-def _record(course: Course) -> None:
-    """Bring what was applied and checked into the ledger, and give its lease back."""
+def _record(course: Course, *, ended: bool = False) -> None:
+    """Bring what was applied and checked into the ledger, and give its lease back.
+
+    Args:
+        course: The run's course.
+        ended: Whether the run has come to its end, well or not.
+    """
     run = course.run
     if run.recording is None or not _is_recorded(course):
         return
@@ -187,12 +192,19 @@ def _record(course: Course) -> None:
         with suppress(DeployError):
             if found := run.once(observing.attach):
                 found.read()
-    if problem := run.recording.end(last=run.request.part is not Part.JOB):
+    complete = ended and _is_complete(course)
+    if problem := run.recording.end(last=run.request.part is not Part.JOB, complete=complete):
         shown = run.problem(problem)
         if run.asked.deploying:
             course.errors.append(shown)
         else:  # a job for checks need not have the right to write: the next deploy checks again
             run.say(whence.text(shown))
+
+
+def _is_complete(course: Course) -> bool:
+    """Whether this is a deploy of all stacks that has ended well, also if there was nothing to apply."""
+    whole = "deploy" in course.whole and course.run.request.part is not Part.JOB
+    return whole and course.run.asked.deploying and course.exit_code() is ExitCode.OK
 
 
 def _tell(course: Course, code: ExitCode, paths: list[str]) -> None:

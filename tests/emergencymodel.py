@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasks.ledger import machine, order
 from tasks.ledger.machine import Record as Recorded
+from tasks.ledger.order import Completed
 from tasks.ledger.record import Change, Kind, deployed
 from tests.ledgermodel import BrokenError, Disk, Pipeline, Process, World, is_certain, recorded_later
 
@@ -43,6 +44,8 @@ class Emergencies(World):
     begun: dict[str, set[str]] = field(default_factory=dict)  # by run: the stacks whose apply it has begun
     announced: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)  # by run: as it was read
     entries: dict[str, tuple[Change, ...]] = field(default_factory=dict)  # by run: the chain when it announced
+    complete: int = 0  # the newest commit whose complete deploy has ended, as the home has said
+    before: dict[str, int] = field(default_factory=dict)  # by run: that one, when it began to announce
     outside: dict[str, str] = field(default_factory=dict)  # the latest plan of each stack that was applied without it
 
     def __post_init__(self) -> None:
@@ -86,6 +89,7 @@ class Emergencies(World):
             there = [*deployed(records[name].receipt)] if name in records else []
             if has_read and name in self.home.head.begun:
                 there += self.home.head.begun[name].commits
+            there += self.home.head.complete if has_read else ()
             if any(int(commit) > pipeline.commit for commit in there if commit):
                 continue
             plan = f"plan {number} {name} without"
@@ -141,9 +145,9 @@ class Emergencies(World):
         """Whether a commit that may be deployed comes after this process's."""
         disk, own = self.used.get(process.me.run), process.pipeline.commit
         for name in affected:
-            there: list[str] = []
+            there = [*head.complete]
             if disk is not None and name in disk.receipts:
-                there = [*deployed(self._receipt(disk, name)), *self.unseen[process.me.run].get(name, ())]
+                there += [*deployed(self._receipt(disk, name)), *self.unseen[process.me.run].get(name, ())]
             else:
                 there += deployed(records[name].receipt) if name in records else []
                 there += head.begun[name].commits if name in head.begun else ()
@@ -151,6 +155,31 @@ class Emergencies(World):
                 self.count("older refused")
                 return True
         return False
+
+    def is_passed(self, process: Process) -> bool:
+        """Whether a newer commit was deployed completely, as this process has read."""
+        known = process.state.known
+        return known is not None and any(int(commit) > process.pipeline.commit for commit in known.complete)
+
+    def completed(self, process: Process) -> Completed | None:
+        """How a complete deploy is named; not if an older commit had nothing to do, or if it is named."""
+        known, own = process.state.known, process.pipeline.commit
+        if known is None or self.is_passed(process):
+            return None
+        if str(own) in known.complete and not self.begun.get(process.me.run):
+            return None
+        found = Completed(str(own), frozenset(commit for commit in known.complete if int(commit) < own))
+        return found if found.among(known.complete) != known.complete else None
+
+    def has_completed(self, process: Process) -> None:
+        """From now on no older commit is deployed by a run that has not begun to announce."""
+        self.count("complete, with nothing to apply" if not self.begun.get(process.me.run) else "complete")
+        self.complete = max(self.complete, process.pipeline.commit)
+
+    def announce(self, process: Process, plans: dict[str, str | None]) -> Steps:
+        """Announce: what was complete before is read with it at the latest."""
+        self.before[process.me.run] = self.complete
+        yield from super().announce(process, plans)
 
     def queue(self, process: Process, records: Receipts) -> None:
         """Record the receipts that only the disk has, with the announcement or at the end."""
@@ -201,12 +230,17 @@ class Emergencies(World):
     def judge_order(self, process: Process, name: str) -> None:
         """No lease holder applies an older commit than what another one began, or than what it read of as recorded.
 
-        Nor, whichever commits these are, over a deploy that another run has recorded since it announced its own, once
+        Nor after a complete deploy of a newer one that ended before it announced its own, had that nothing to do. Nor, whichever commits these are, over a deploy that another run has recorded since it announced its own, once
         it has read that.
 
         Raises:
             BrokenError: It does.
         """
+        if self.before[process.me.run] > process.pipeline.commit and not self.touched:
+            newer = self.before[process.me.run]
+            raise BrokenError(
+                f"{process.me.run} deploys commit {process.pipeline.commit} of {name} after all of {newer}"
+            )
         read, own = self._version(process).entries, self.begun.get(process.me.run, set())
         of_it = [change for change in read if change.stack == name]
         known = len([change for change in self.entries[process.me.run] if change.stack == name])

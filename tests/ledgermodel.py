@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tasks.base.jsonvalue import Json, JsonObject
+    from tasks.ledger.order import Completed
 
 Receipts = dict[str, Record]
 Steps = Generator[str, None, None]
@@ -108,6 +109,7 @@ class Process:
     steps: Iterator[str] = field(default_factory=lambda: iter(()))
     holding: bool = False
     trouble: Trouble | None = None
+    complete: bool = False  # whether it has found or made all stacks as its commit wants them
     failpoint: tuple[str, int] | None = None
     passed: dict[str, int] = field(default_factory=dict)
     disk: dict[str, Change | None] = field(default_factory=dict)
@@ -275,6 +277,7 @@ class World:
         affected = self.affected(process, seen, records, wanted)
         if not affected:
             self.judge_nothing_to_do(seen, wanted)
+            process.complete = True
             yield from self.finish(process)
             return
         if self.is_refused(process, seen, records, affected):
@@ -298,6 +301,7 @@ class World:
         process.follows = {name: item.change for name, item in current.items()}
         yield "announced"
         yield from self.apply_all(process, plans, current, wanted)
+        process.complete = process.trouble is None
         yield from self.finish(process)
         if process.trouble is None and not self.touched:
             self.judge_deployed(process, wanted)
@@ -314,6 +318,10 @@ class World:
                 break
             assert process.state.known is not None
             newest = self.records_of(process.state.known)
+            if self.is_passed(process):
+                self.count("a newer complete deploy meanwhile")
+                process.trouble = Trouble.CROWDED
+                break
             if order.is_overtaken(current.get(name), newest.get(name)) or self.reads.get(name) in refused:
                 self.count("recorded by another meanwhile")
                 process.trouble = Trouble.CROWDED
@@ -364,6 +372,19 @@ class World:
         """Whether a deploy of an older commit is refused; here any commit may be deployed over any other."""
         del process, head, records, affected
         return False
+
+    def is_passed(self, process: Process) -> bool:
+        """Whether a complete deploy of a newer commit ended since a process announced; here none counts."""
+        del process
+        return False
+
+    def completed(self, process: Process) -> Completed | None:
+        """How a complete deploy is named; here it is not."""
+        del process
+        return None
+
+    def has_completed(self, process: Process) -> None:
+        """A complete deploy has ended, and the home has said that its end is written."""
 
     def queue(self, process: Process, records: Receipts) -> None:
         """Record what is on the disk only, together with the announcement; here nothing is."""
@@ -433,12 +454,14 @@ class World:
 
     def finish(self, process: Process) -> Steps:
         process.holding = False
-        told = yield from self.drive(process, Finish())
+        told = yield from self.drive(process, Finish(completed=self.completed(process) if process.complete else None))
         failed = [effect for effect in told if isinstance(effect, Failed)]
         if failed or not process.state.settled:
             process.trouble = failed[0].trouble if failed else Trouble.UNREACHABLE
             self.count("not all recorded")
             self.leave(process)
+        elif process.complete:
+            self.has_completed(process)
 
     def leave(self, process: Process) -> None:
         """Keep what a process left on its disk, as an artifact."""

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from .order import ends
 from .record import Begun, Change, Head, Lease
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..base.jsonvalue import Json
+    from .order import Completed
 
 MOST_ATTEMPTS = 8
 _PAUSE = 0.25  # seconds before the second attempt; each further attempt waits up to twice as long
@@ -42,6 +43,7 @@ class Batch:
     `begun`, if not None, announces stacks and takes the lease. `ends` withdraws what this run announced and did not
     apply, and releases the lease, unless it `shares` it with later jobs of its pipeline, or another job of that may be
     applying: not if it is `alone`. `taking_over` is the holder of another lease that is known to have ended.
+    `completed`, if not None, names the commit of a complete deploy, whoever has the lease.
     """
 
     write: str
@@ -52,9 +54,10 @@ class Batch:
     shares: bool = False
     alone: bool = False
     taking_over: str | None = None
+    completed: Completed | None = None
 
     def over(self, me: Me, head: Head) -> Head:
-        """The head with the new lease and announced stacks; its chain is unchanged."""
+        """The head with the new lease, announced stacks and complete deploy; its chain is unchanged."""
         lease, begun = head.lease, dict(head.begun)
         if self.begun is not None:
             lease = Lease(holder=me.holder, run=me.run, label=me.label, since=self.since, process=me.process)
@@ -77,24 +80,8 @@ class Batch:
             is_ours = lease is not None and lease.holder == me.holder
             at_work = {item.holder for item in begun.values() if item.run != me.run and not item.doubtful}
             lease = None if is_ours and not self.shares and (self.alone or me.holder not in at_work) else lease
-        return head.model_copy(update={"lease": lease, "begun": begun})
-
-
-def ends(known: Begun, receipt: Mapping[str, Json], holder: str) -> bool:
-    """Whether a receipt is that of an apply that an earlier run announced: `doit ledger push` records it later.
-
-    A stack that was deferred is announced before it has a plan. Then the receipt is of that apply if it is the same
-    holder's and began afterwards, and if no other run may have applied the stack in between.
-
-    Args:
-        known: The announcement.
-        receipt: The receipt.
-        holder: The pipeline whose receipt it is.
-    """
-    if known.plan_id is not None:
-        return known.plan_id == receipt.get("plan_id")
-    began = str(receipt.get("started_at") or "")
-    return known.holder == holder and not known.doubtful and began >= known.since
+        complete = self.completed.among(head.complete) if self.completed is not None else head.complete
+        return head.model_copy(update={"lease": lease, "begun": begun, "complete": complete})
 
 
 class Trouble(StrEnum):
@@ -145,6 +132,7 @@ class State:
         finishing: Whether the run ends with the next write.
         shares: Whether the lease then stays with the run's pipeline.
         alone: Whether no other run of the same holder is at work by then.
+        completed: The complete deploy to name.
         sent: What is being written, or may have been written.
         holds: Whether this run has the lease.
         unsure: Whether there was no response to the write: it may have been, or may still be, written.
@@ -162,6 +150,7 @@ class State:
     finishing: bool = False
     shares: bool = False
     alone: bool = False
+    completed: Completed | None = None
     sent: Batch | None = None
     holds: bool = False
     unsure: bool = False
@@ -171,7 +160,9 @@ class State:
     @property
     def settled(self) -> bool:
         """Whether nothing is left to write."""
-        return not self.queue and self.announce is None and self.sent is None and not (self.finishing and self.holds)
+        named = self.completed is None
+        idle = not self.queue and self.announce is None and self.sent is None and named
+        return idle and not (self.finishing and self.holds)
 
 
 @dataclass(frozen=True)
@@ -239,10 +230,14 @@ class Flush:
 
 @dataclass(frozen=True)
 class Finish:
-    """The run is about to end; `shares` leaves the lease to other jobs of its pipeline, `alone` says there are none."""
+    """The run is about to end; `shares` leaves the lease to other jobs of its pipeline, `alone` says there are none.
+
+    `completed` is the complete deploy that it was, to be named in the head.
+    """
 
     shares: bool = False
     alone: bool = False
+    completed: Completed | None = None
 
 
 Event = Fetched | Written | Moved | Lost | Denied | Announce | HolderEnded | Record | Flush | Finish | Look
@@ -316,11 +311,11 @@ def step(state: State, event: Event, chance: float = 0.5) -> Step:
             return replace(state, queue=(*state.queue, change)), ()
         case Flush():
             return _next(replace(state, attempts=0))
-        case Finish(shares, alone):
+        case Finish(shares, alone, completed):
             lease = state.known.lease if state.known else None  # a retry ends a lease that its pipeline left behind
             holds = state.holds or (lease is not None and lease.holder == state.me.holder)
             ending = replace(state, finishing=True, shares=shares, alone=alone, announce=None)
-            return _next(replace(ending, holds=holds, attempts=0))
+            return _next(replace(ending, holds=holds, completed=completed, attempts=0))
 
 
 def may_take(head: Head, me: Me, ended_holder: str | None = None) -> bool:
@@ -354,7 +349,9 @@ def _arrived(state: State) -> Step:
         return _proceed(state)
     effects: tuple[Effect, ...] = (Held(),) if sent.begun is not None else ()
     holds = (state.holds or sent.begun is not None) and not sent.ends
-    following, more = _proceed(replace(state, sent=None, unsure=False, attempts=0, holds=holds))
+    completed = state.completed if sent.completed is None else None
+    arrived = replace(state, sent=None, unsure=False, attempts=0, holds=holds, completed=completed)
+    following, more = _proceed(arrived)
     return following, (*effects, *more)
 
 
@@ -375,6 +372,7 @@ def _proceed(state: State) -> Step:
     batch = Batch(
         f"{state.me.run}.{state.number + 1}", state.queue, state.announce, state.since,
         state.finishing, state.shares, state.alone, state.ended_holder if state.announce is not None else None,
+        state.completed,
     )  # fmt: skip
     if batch.begun is not None and head.lease is not None and not may_take(head, state.me, batch.taking_over):
         return state, (Busy(head.lease),)

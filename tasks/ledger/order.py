@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import machine
 from .record import deployed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ..base.jsonvalue import Json
     from .record import Begun, Record
 
 _SAME = ("plan_id", "outcome", "commit")
 _STATE = ("lineage", "serial")
+_MOST = 16  # commits of complete deploys that the head names
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A deploy of all stacks that has ended well, also one that had nothing to apply.
+
+    Args:
+        commit: Its commit.
+        over: The commits of earlier complete deploys that this one replaces.
+    """
+
+    commit: str
+    over: frozenset[str] = frozenset()
+
+    def among(self, known: Sequence[str]) -> tuple[str, ...]:
+        """The commits that the head names from now on, the latest first.
+
+        One that this run has not read of stays named, as one whose order it does not know: both then count.
+        """
+        others = (commit for commit in known if commit != self.commit and commit not in self.over)
+        return (self.commit, *others)[:_MOST]
+
+
+def ends(known: Begun, receipt: Mapping[str, Json], holder: str) -> bool:
+    """Whether a receipt is that of an apply that an earlier run announced: `doit ledger push` records it later.
+
+    A stack that was deferred is announced before it has a plan. Then the receipt is of that apply if it is the same
+    holder's and began afterwards, and if no other run may have applied the stack in between.
+
+    Args:
+        known: The announcement.
+        receipt: The receipt.
+        holder: The pipeline whose receipt it is.
+    """
+    if known.plan_id is not None:
+        return known.plan_id == receipt.get("plan_id")
+    began = str(receipt.get("started_at") or "")
+    return known.holder == holder and not known.doubtful and began >= known.since
 
 
 def follows(receipt: Mapping[str, Json], known: str | None, held: Record | None) -> str | None:
@@ -46,7 +85,7 @@ def unseen(
     found: list[str] = []
     if held is not None and held.change != follows(receipt, known, held) and not _is_recorded(receipt, held):
         found += deployed(held.receipt)
-    if begun is not None and not machine.ends(begun, receipt, holder):
+    if begun is not None and not ends(begun, receipt, holder):
         found += begun.commits or ("",)
     return list(dict.fromkeys(found)) or None
 

@@ -144,6 +144,7 @@ class Head(Part):
         begun: The stacks whose apply was announced and has not ended.
         recent: The ids of the latest writes, newest last.
         observed: How often the observations had been written, as far as the writers of the ledger knew.
+        complete: The commits of the last complete deploys, the latest first; more than one where they have no order.
     """
 
     format: int = FORMAT
@@ -162,6 +163,7 @@ class Head(Part):
     begun: dict[Shown, Begun] = {}  # noqa: RUF012 - pydantic copies it
     recent: tuple[str, ...] = ()
     observed: int = 0
+    complete: tuple[Shown, ...] = ()
 
     @property
     def first(self) -> int:

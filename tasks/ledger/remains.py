@@ -74,6 +74,15 @@ def read(home: Home, version: Version) -> dict[str, Remains]:
     return found
 
 
+def complete(version: Version) -> tuple[str, ...]:
+    """The commits of the last complete deploys, as a version's head names them; none if it cannot be read."""
+    try:
+        head, _ = record.read_head(version.head)
+    except FormatError:
+        return ()
+    return tuple(commit for commit in head.complete if _COMMIT.fullmatch(commit))
+
+
 def _shards(home: Home, version: Version, head: Head) -> Iterator[Shard]:
     """The shards that can be read: all in one go, or else one by one."""
     names = {record.blob_name(name): digest for name, digest in head.shards.items()}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..ledger import receipts
     from ..ledger.holder import Pipeline
     from ..ledger.machine import Me
-    from ..ledger.record import Begun, Lease
+    from ..ledger.record import Begun, Head, Lease
     from ..ledger.record import Record as Held
     from .run import Run
 
@@ -88,6 +88,24 @@ def undoing(stack: str, commits: Sequence[str]) -> LedgerError:
         stack=stack, untouched="nothing in this stack was changed",
         next_step=(doit(f"plan:{stack}"), " makes a new plan to review; then ", doit("deploy")),
     )  # fmt: skip
+
+
+def ended_marks(head: Head, me: str, holders: Holders, *, known: bool) -> dict[str, Begun]:
+    """The stacks whose apply was announced by a run that has ended: it is unknown what was applied.
+
+    Without those that a live run is deploying, and without this clone's own, which its disk knows better.
+
+    Args:
+        head: The head.
+        me: The holder that this run is.
+        holders: Which holders are live.
+        known: Whether this disk has read the ledger before.
+    """
+    now = head.lease
+    if now is not None and holders.is_live(now):
+        return {name: item for name, item in head.begun.items() if item.holder != now.holder}
+    own = me.startswith(ledgers.CLONE) and known
+    return {name: item for name, item in head.begun.items() if not own or item.holder != me or item.doubtful}
 
 
 def is_begun_since(known: Begun | None, item: Begun, me: str, own: Sequence[str | None] | None) -> bool:

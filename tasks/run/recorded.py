@@ -51,7 +51,7 @@ class Recorded(Protocol):
         ...
 
     def besides(self, stack: str) -> list[str]:
-        """The commits of a stack's deploys that its receipt here does not know of."""
+        """The commits of a stack's deploys that its receipt here does not know of, and of the last complete ones."""
         ...
 
     def follows(self, stack: str) -> str | None:
@@ -79,6 +79,6 @@ class Recorded(Protocol):
         """Note how often the observations were written, for the next entry; returns the most that is known."""
         ...
 
-    def end(self, *, last: bool = True) -> LedgerError | None:
+    def end(self, *, last: bool = True, complete: bool = False) -> LedgerError | None:
         """Write what is not in the ledger yet and release the lease; returns the error, if any."""
         ...

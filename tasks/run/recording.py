@@ -12,7 +12,7 @@ from ..artifact.pending import Pending
 from ..base.clock import now
 from ..base.errors import DeployError, LedgerError
 from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Trouble
-from . import entries, lease, ledgers
+from . import completion, entries, lease, ledgers
 from .reviewing import Reviewing
 from .unrecorded import Unrecorded
 from .workingcopy import WorkingCopy
@@ -116,7 +116,9 @@ class Recording:
                 raise error
             self.unread = error
             return
-        held, begun = self.session.records(self._run.project.stacks), self._ended_marks(self._head())
+        own = self._copy.memory.mark is not None
+        begun = lease.ended_marks(self._head(), self.session.me.holder, self._holders, known=own)
+        held = self.session.records(self._run.project.stacks)
         self.unseen = self._copy.unseen(self._run.project.stacks, held, begun, self.session.me.holder)
         if alone:
             self._fill(held, begun, by_base=self._run.request.base is not None and not deploying)
@@ -133,17 +135,6 @@ class Recording:
         self._unrecorded.find()
         self._copy.memory.mark = Mark.of(self._head())
         self._copy.save()
-
-    def _ended_marks(self, head: Head) -> dict[str, Begun]:
-        """The stacks whose apply was announced by a run that has ended: it is unknown what was applied.
-
-        Without those that a live run is deploying, and without this clone's own, which its disk knows better.
-        """
-        me, now = self.session.me, head.lease
-        if now is not None and self._holders.is_live(now):
-            return {name: item for name, item in head.begun.items() if item.holder != now.holder}
-        own = me.holder.startswith(ledgers.CLONE) and self._copy.memory.mark is not None
-        return {name: item for name, item in head.begun.items() if not own or item.holder != me.holder or item.doubtful}
 
     def deployed_meanwhile(self, stack: str) -> bool:
         """Whether another run is deploying a stack by now, or has done so since this one began; asks the ledger."""
@@ -195,8 +186,9 @@ class Recording:
         return [f"being deployed by {label}"] if label else []
 
     def besides(self, stack: str) -> list[str]:
-        """The commits of a stack's deploys that its receipt here does not know of."""
-        return [commit for commit in self.unseen.get(stack, ()) if commit]
+        """The commits of a stack's deploys that its receipt here does not know of, and of the last complete ones."""
+        head = self.session.head if self.unread is None else None
+        return [commit for commit in (*self.unseen.get(stack, ()), *(head.complete if head else ())) if commit]
 
     def follows(self, stack: str) -> str | None:
         """The change that the apply of an announced stack replaces; None if it is the first."""
@@ -364,24 +356,28 @@ class Recording:
 
     # The end
 
-    def end(self, *, last: bool = True) -> LedgerError | None:
+    def end(self, *, last: bool = True, complete: bool = False) -> LedgerError | None:
         """Write what is not in the ledger yet and release the lease; returns the error, if any.
 
         Only for runs that may write: deploys, and separate checks.
 
         Args:
             last: Whether this is the pipeline's last run; otherwise it keeps the lease.
+            complete: Whether all stacks are now deployed from this run's commit.
         """
         self._behind.end()
         head = self.session.head
         left = head is not None and head.lease is not None and head.lease.holder == self.session.me.holder
-        if self._announced is False and not left and not self._unrecorded.noted:
+        done = completion.of(self._run, head.complete) if complete and head is not None and not self.unread else None
+        written = self._announced is not False or left or bool(self._unrecorded.noted)
+        if not written and done is None:
             return None
         if self.unread is not None:
             return self._incomplete(self.unread) if self._unrecorded.noted else None
         try:
             self._unrecorded.queue()
-            effects = self.session.handle(Finish(not last, alone=lease.is_alone(self._run, self.session.me)))
+            alone = lease.is_alone(self._run, self.session.me)
+            effects = self.session.handle(Finish(not last, alone, done))
             self._unrecorded.remember()
         except LedgerError as error:
             return self._incomplete(error)
@@ -389,7 +385,12 @@ class Recording:
             return self._incomplete(LedgerError(error.message))
         failed = next((effect for effect in effects if isinstance(effect, Failed)), None)
         problem = self.session.problem(failed) if failed is not None else self._behind.lost
-        return self._incomplete(problem) if problem is not None else None
+        if problem is None or written or done is None:
+            return self._incomplete(problem) if problem is not None else None
+        unnamed = completion.unrecorded(done.commit, self.session.home.name, problem)
+        if self._why_without is not None:
+            self._run.say(f"{unnamed.message} ({self._why_without})")
+        return unnamed if self._why_without is None else None
 
     def _incomplete(self, error: LedgerError) -> LedgerError:
         """The error of a run whose deployments are not all in the ledger."""

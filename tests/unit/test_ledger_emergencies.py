@@ -8,6 +8,7 @@ import pytest
 
 from tasks.ledger import machine, order, record
 from tasks.ledger.machine import Batch, Me
+from tasks.ledger.order import Completed
 from tasks.ledger.record import Begun, Change, Head, Kind, Record
 from tests.emergencymodel import play
 from tests.ledgermodel import BrokenError
@@ -71,6 +72,21 @@ def _overlook_what_others_record(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order, "is_overtaken", lambda *_: False)
 
 
+def _name_no_complete_deploy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Completed, "among", lambda _self, known: tuple(known))
+
+
+@pytest.mark.parametrize("hurried", [False, True])
+@pytest.mark.parametrize("seed", [559, 968])
+def test_the_judge_sees_an_older_deploy_after_one_that_had_nothing_to_do(
+    monkeypatch: pytest.MonkeyPatch, seed: int, *, hurried: bool
+) -> None:
+    play(seed, hurried=hurried)
+    _name_no_complete_deploy(monkeypatch)
+    with pytest.raises(BrokenError, match="after all of"):
+        play(seed, hurried=hurried)
+
+
 @pytest.mark.parametrize("hurried", [False, True])
 def test_the_judge_sees_a_deploy_that_is_undone_although_it_was_read_of(
     monkeypatch: pytest.MonkeyPatch, *, hurried: bool
@@ -84,8 +100,8 @@ def test_the_judge_sees_a_deploy_that_is_undone_although_it_was_read_of(
 @pytest.mark.parametrize(
     ("break_it", "seeds", "found"),
     [
-        (_keep_one_commit, [230, 532, 684], "deploys commit"),
-        (_see_the_disk_alone, [1377, 1886, 2192], "deploys commit"),
+        (_keep_one_commit, [1256, 1700, 2555], "deploys commit"),
+        (_see_the_disk_alone, [1886], "deploys commit"),
         (_forget_what_was_announced, [106, 146, 171], "deploys commit"),
         (_follow_what_the_disk_knew, [78, 136, 336], "has no order"),
     ],
@@ -97,6 +113,29 @@ def test_the_judge_sees_what_is_forgotten(
     for seed in seeds:
         with pytest.raises(BrokenError, match=found):
             play(seed)
+
+
+@pytest.mark.parametrize(
+    ("known", "over", "named"),
+    [
+        ((), (), ("z",)),
+        (("y",), ("y",), ("z",)),
+        (("y",), (), ("z", "y")),  # apart from it, or written since this run read the ledger
+        (("y", "z", "x"), ("x",), ("z", "y")),
+    ],
+)
+def test_a_complete_deploy_replaces_those_that_it_has_read_of(
+    known: tuple[str, ...], over: tuple[str, ...], named: tuple[str, ...]
+) -> None:
+    assert Completed("z", frozenset(over)).among(known) == named
+
+
+def test_a_complete_deploy_is_named_under_the_lease_of_another_run_without_touching_it() -> None:
+    other = Me("pipeline 9", "run z", "pipeline 9 of main")
+    begun = {"web": Begun(holder=other.holder, run=other.run, since="2", plan_id="p2")}
+    held_by_other = Batch("w1", (), begun).over(other, EMPTY.model_copy(update={"complete": ("x",)}))
+    found = Batch("w2", ends=True, completed=Completed("y", frozenset({"x"}))).over(ME, held_by_other)
+    assert found == held_by_other.model_copy(update={"complete": ("y",)})
 
 
 def receipt(commit: str | None, **more: Json) -> dict[str, Json]:

@@ -25,6 +25,7 @@ from tasks.ledger.machine import (  # fmt: skip
     Trouble,
     Written,
 )
+from tasks.ledger.order import Completed
 from tasks.ledger.record import Begun, Head, Lease
 from tests.ledgermodel import BrokenError, play
 
@@ -40,6 +41,35 @@ FOUND = (106, 115, 261, 409, 413, 523, 792, 937, 1024, 1084, 1254)
 ME = Me("pipeline 7", "run a", "pipeline 7 of main")
 EMPTY = Head(ledger="0" * 32, project="acme/infra", environment="prod", sequence=1, chain="c", recent=("begin",))
 WEB = {"web": Begun(holder=ME.holder, run=ME.run, since="now", plan_id="p1")}
+
+
+@pytest.mark.parametrize("answer", [Moved(), Lost()])
+def test_the_name_of_a_complete_deploy_is_written_until_it_is_there(answer: Moved | Lost) -> None:
+    state, _ = machine.step(State(ME), Fetched(EMPTY))
+    done = Completed("c2", frozenset({"c1"}))
+    state, effects = machine.step(state, Finish(completed=done))
+    assert isinstance(effects[0], Put)
+    assert effects[0].batch.over(ME, EMPTY).complete == ("c2",)
+    assert not state.settled
+    state, effects = machine.step(state, answer)
+    assert isinstance(effects[0], Fetch)
+    newer = EMPTY.model_copy(update={"recent": ("begin", "another"), "complete": ("c0", "c1")})
+    state, effects = machine.step(state, Fetched(newer))
+    assert isinstance(effects[0], Put)
+    written = effects[0].batch.over(ME, newer)
+    assert written.complete == ("c2", "c0")
+    state, effects = machine.step(state, Written(written))
+    assert state.settled
+    assert effects == ()
+    assert machine.step(state, Finish())[1] == ()
+
+
+def test_the_name_of_a_complete_deploy_that_is_denied_is_not_written() -> None:
+    state, _ = machine.step(State(ME), Fetched(EMPTY))
+    state, _ = machine.step(state, Finish(completed=Completed("c2")))
+    state, effects = machine.step(state, machine.Denied())
+    assert effects == (Failed(Trouble.DENIED),)
+    assert not state.settled
 
 
 @pytest.mark.parametrize("seed", [*range(ROUNDS), *(seed for seed in FOUND if seed >= ROUNDS)])

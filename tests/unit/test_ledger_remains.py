@@ -130,3 +130,9 @@ def test_what_stands_for_an_apply_that_was_not_found_is_no_deploy(left: Left) ->
         left.gone = {record.blob_name(record.shard_of(stack))}
         assert said(left)[stack][0] == known
         left.gone = set()
+
+
+def test_the_commits_of_complete_deploys_are_kept(left: Left) -> None:
+    left.head = left.head.model_copy(update={"complete": (X, "not a commit", Y)})
+    assert remains.complete(left.version) == (X, Y)
+    assert remains.complete(Version("now", b"no head")) == ()
