@@ -369,8 +369,8 @@ class Recording:
         head = self.session.head
         left = head is not None and head.lease is not None and head.lease.holder == self.session.me.holder
         done = completion.of(self._run, head.complete) if complete and head is not None and not self.unread else None
-        written = self._announced is not False or left or bool(self._unrecorded.noted)
-        if not written and done is None:
+        written = self._announced is not False or left
+        if not written and not self._unrecorded.noted and done is None:
             return None
         if self.unread is not None:
             return self._incomplete(self.unread) if self._unrecorded.noted else None
@@ -385,7 +385,7 @@ class Recording:
             return self._incomplete(LedgerError(error.message))
         failed = next((effect for effect in effects if isinstance(effect, Failed)), None)
         problem = self.session.problem(failed) if failed is not None else self._behind.lost
-        if problem is None or written or done is None:
+        if problem is None or done is None or written or self._unrecorded.stacks:
             return self._incomplete(problem) if problem is not None else None
         unnamed = completion.unrecorded(done.commit, self.session.home.name, problem)
         if self._why_without is not None:
