@@ -81,7 +81,7 @@ def before(word: str, words: Sequence[str]) -> str | None:
 
 def of_name(word: str, tasks: Sequence[str], before: str | None = None) -> str:
     """What is wrong with a task's name, and the nearest one; `before` is the command in front of it."""
-    if word.startswith("-"):  # doit parses the options that follow a task's name, not those that follow a pattern
+    if word[:1] == "-" != word:  # doit parses the options that follow a task's name, not those that follow a pattern
         text = f"a pattern takes no options, so {word} has no meaning here\n  untouched: nothing was run"
         return f"{text}\n  next: write the names of the tasks in full; `doit list --all` shows them"
     stage, colon, stack = word.partition(":")

@@ -46,6 +46,7 @@ def test_the_nearest_command_comes_before_the_nearest_stack() -> None:
 
 def test_an_option_after_a_pattern_is_no_task() -> None:
     assert of_name("pla*", "--json") == "a pattern takes no options, so --json has no meaning here"
+    assert of_name("plan", "-").startswith("there is no task '-'")
 
 
 def test_a_command_without_parts_says_why_it_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
