@@ -24,6 +24,7 @@ _BAR = re.compile(r" *\| ")  # stands before each line of a stack's changes
 _FIRST = re.compile(r" *\S+(?: \S+)* {2,}(?=\S)")  # a column that is followed by another one
 _FIRST_SHARE = 3  # of the width: what follows a wider column does not stand below the next one
 _GAP = re.compile(r"(?<=\S) {3,}(?=\S)")
+_LAST = re.compile(r"(.*\S) {2,}(\S.*)")  # the columns before the last one, and that
 _PAINTED = re.compile(r"\x1b\[([0-9;]*)m(.*)\x1b\[0m")
 
 
@@ -99,10 +100,12 @@ def _broken(line: str, most: int) -> list[str]:
     column = _FIRST.match(line)
     if column and column.end() > most // 2:  # columns that leave no room for what stands in them
         line = _GAP.sub("  ", line)
+    hang = _hang(line, most)
+    row = _LAST.fullmatch(line)
+    if row and len(row[1]) <= most < len(line) and len(hang) + len(row[2]) <= most:  # the last column stays whole
+        return [row[1], hang + row[2]]
     whole = _COMMAND.sub(lambda found: found[0].replace(" ", "\0"), line)
-    parts = textwrap.wrap(
-        whole, most, subsequent_indent=_hang(line, most), break_long_words=False, break_on_hyphens=False
-    )
+    parts = textwrap.wrap(whole, most, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False)
     return [part.replace("\0", " ") for part in parts or [""]]
 
 

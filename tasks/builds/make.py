@@ -192,7 +192,7 @@ def _held(run: Run, name: str) -> AbstractContextManager[int]:
 
 def _error(run: Run, name: str, message: str, next_step: str, *, log: str = "") -> BuildError:
     return BuildError(
-        f"build '{name}': {message}", where=run.project.loaded.where("builds", name), key=f"builds.{name}",
+        message, where=run.project.loaded.where("builds", name), key=f"builds.{name}",
         untouched="it does not count as built; nothing was planned or applied", next_step=next_step, log=log,
     )  # fmt: skip
 

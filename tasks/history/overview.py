@@ -162,8 +162,9 @@ def _applied(head: dict[str, Any], entry: dict[str, Any], last: Receipt) -> None
         }  # fmt: skip
     at = last.finished_at or last.started_at
     if (entry.get("apply") or {}).get("at") != at:
+        how = "stopped" if last.outcome is receipt.Outcome.FAILED and last.stopped else str(last.outcome)
         entry["apply"] = {
-            "at": at, "status": str(last.outcome), "since": at, "text": "",
+            "at": at, "status": how, "since": at, "text": "",
             "run": head["id"] if at >= head["started_at"][:19] else None,
         }  # fmt: skip
 

@@ -21,7 +21,7 @@ from ..base import ci, git, jsontext
 from ..base.clock import now
 from ..base.errors import DeployError
 from ..base.files import append, write_atomic
-from ..reports import causes, stackreport
+from ..reports import causes, stackreport, together
 from ..run.details import DriftDetails
 from ..run.result import Status
 from ..run.selection import BARRIER
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from ..base.ci import CI
     from ..base.masking import Secrets
+    from ..base.problem import Command, Problem
     from ..drifts.classes import Finding
     from ..run.result import Result
     from ..run.run import Run
@@ -65,6 +66,8 @@ class Recorder:
         self._tasks: dict[str, dict[str, Any]] = {}
         self._lines: list[str] = []
         self._causes = causes.Groups[str]()
+        self._failed: dict[str, list[tuple[str, Problem]]] = {}
+        self._offered: list[list[tuple[str, Command]]] = []
         self._wake = threading.Event()
         self._over = False
         self._writer: threading.Thread | None = None
@@ -136,6 +139,8 @@ class Recorder:
             entry["findings"] = [_finding(found) for found in result.details.findings[:_MOST]]
             ways = stackreport.drift_ways(result, self._run.named_environment)
             entry["ways"] = [{"what": name, "command": str(command)} for name, command in ways]
+            if ways:
+                self._offered.append(ways)
             entry["resolved"] = [gone.address for gone in result.details.resolved[:_MOST]]
         if result.checks:
             entry["checks"] = [asdict(check) for check in result.checks]
@@ -147,6 +152,8 @@ class Recorder:
             if result.failed:
                 cause = self._causes.of(result.stage, result.stack, result.problem, result.summary, lambda: name)
                 entry["cause"] = cause
+                if result.problem is not None:
+                    self._failed.setdefault(cause, []).append((result.stack, result.problem))
             begun = self._tasks.get(name)
             if begun is not None:
                 entry["offset"], entry["seconds"] = begun["offset"], round(offset - begun["offset"], 3)
@@ -163,6 +170,7 @@ class Recorder:
         head["seconds"] = round(self._elapsed(), 3)
         head["exit_code"], head["verdict"] = code, verdict[:_LONGEST]
         head["stopped"] = run.stop.requested
+        head |= self._of_groups()
         head["unaffected"] = sum(item.status is Status.UNAFFECTED for item in run.results.values())
         if worked or "revision" in vars(run):
             head["commit"], head["dirty"] = run.shown_revision.commit or head["commit"], run.shown_revision.dirty
@@ -177,6 +185,16 @@ class Recorder:
             retention.prune(run.layout, kept.keep, kept.days)
         except (DeployError, OSError) as error:
             self.problem = self.problem or str(error)
+
+    def _of_groups(self) -> dict[str, Any]:
+        """What holds for all tasks that failed for one cause, and what can be done about all that has drifted."""
+        known, shared = self._run.project.stacks, dict[str, Any]()
+        for cause, found in self._failed.items():
+            if found[1:]:
+                said = together.problem(sorted(found, key=lambda pair: pair[0]), known).to_json()
+                shared[cause] = {"untouched": said["untouched"], "next": said["next"]}
+        ways = together.ways(self._offered, known) if self._offered[1:] else []
+        return {"causes": shared, "ways": [way._asdict() for way in ways]}
 
     def _of(self, name: str) -> list[str]:
         """The tasks that a task waits for: those of other stacks, and the barrier before the applies."""

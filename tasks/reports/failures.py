@@ -61,7 +61,8 @@ class Failure:
             pairs = sorted(zip(self.stacks, self.problems, strict=True), key=lambda pair: pair[0])
             found = together.problem(pairs, known)
             summary = found.summary if self.stacks[1:] else summary
-        kind = f"{found.kind}: " if found and found.kind not in summary else ""
+        told = found is None or found.kind in summary or found.kind == f"{self.stage} failed"
+        kind = "" if told or found is None else f"{found.kind}: "
         head = f"FAILED  {f'{self.stage} {few(sorted(self.stacks), _NAMES)}'.strip()}: {kind}{summary}"
         lines = [Styled(head, Style.FAILED)]
         if self.stacks[_NAMES:] and listed:

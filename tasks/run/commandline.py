@@ -197,8 +197,9 @@ def names(stages: Collection[str]) -> bool:
 
 
 def wants_json() -> bool:
-    """Whether a command that has a document is to print it: `doit plan --json`."""
-    return JSON in sys.argv[1:] and names(DOCUMENTED)
+    """Whether a command that has a document is to print it: `doit plan --json`, also named by a pattern."""
+    stages = [word.partition(":")[0] for word in positional(sys.argv[1:])] if JSON in sys.argv[1:] else []
+    return any(fnmatchcase(name, stage) for stage in stages for name in DOCUMENTED)
 
 
 def json_option() -> list[OptionDict]:

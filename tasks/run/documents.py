@@ -364,9 +364,23 @@ def text(document: AnyDocument) -> str:
     return document.model_dump_json(indent=2)
 
 
-def failed(environment: str | None, problems: Iterable[Problem]) -> str:
-    """The document of a command that could not begin; the problems are masked already."""
-    return text(FailedDocument(environment=environment, problems=[ProblemPart.of(each) for each in problems]))
+def failed(environment: str | None, problems: Iterable[Problem], code: int = 1) -> str:
+    """The document of a command that could not begin and exits with a code; the problems are masked already."""
+    parts = [ProblemPart.of(each) for each in problems]
+    return text(FailedDocument(environment=environment, problems=parts, exit_code=code))
+
+
+def refused(said: str, code: int) -> str:
+    """The document of a command line that is not understood: of what is said of it, `untouched:` and `next:` below."""
+    from ..base import urls
+    from ..base.masking import Masker
+    from ..base.problem import Kind, Problem
+
+    summary, *rest = said.split("\n")
+    rows = {name: words for name, _, words in (line.strip().partition(": ") for line in rest)}
+    steps = (rows["next"],) if "next" in rows else ()
+    problem = Problem(Kind.ERROR, summary, untouched=rows.get("untouched"), next=steps)
+    return failed(None, [problem.mapped(lambda words: urls.scrub(Masker().text(words)))], code)
 
 
 def schema() -> JsonObject:

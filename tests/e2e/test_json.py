@@ -93,13 +93,42 @@ def test_a_plan_that_fails_has_its_cause_and_what_to_do(pair: Repository) -> Non
     assert found["exit_code"] == 1
 
 
-@pytest.mark.parametrize("command", ["plan", "drift", "status", "graph"])
+@pytest.mark.parametrize("command", ["plan", "drift", "status", "graph", "pla*"])
 def test_a_command_that_cannot_begin_says_why_in_a_document(one: Repository, command: str) -> None:
     one.write("config/pipeline.yaml:version: 1\nstakcs: {}\n")
     found = ask(one, command, code=1)
     assert found["command"] == "failed"
     [problem] = found["problems"]
     assert (problem["file"], problem["line"], problem["key"]) == ("config/pipeline.yaml", 2, "stakcs")
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        (["plan:aa", "--json"], "there is no task 'plan:aa' (did you mean 'plan:a'?)", 3),
+        (["paln", "--json"], "there is no task 'paln' (did you mean 'plan'?)", 3),
+        (["status", "--jsno", "--json"], "`status` has no option --jsno (did you mean '--json'?)", 3),
+        (["--json", "list"], "option --json not recognized", 3),
+        (["--json", "status"], "`--json` is an option of `status`, which comes after it", 3),
+        (["pla*", "--json"], "a pattern takes no options, so --json has no meaning here", 3),
+    ],
+)
+def test_a_command_line_that_is_not_understood_is_answered_in_a_document(
+    one: Repository, words: list[str], said: str, code: int
+) -> None:
+    done = subprocess.run(
+        [str(one.python), "-m", "doit", *words], cwd=one.path, check=False, env=one.environment(),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    found = json.loads(done.stdout)
+    SCHEMA.validate(found)
+    [problem] = found["problems"]
+    assert (found["command"], found["exit_code"]) == ("failed", code)
+    assert problem["summary"].startswith(said)
+    assert problem["untouched"] == "nothing was run"
+    assert problem["next"]
+    assert "Traceback" not in done.stderr
 
 
 def test_one_stack_alone_has_a_document_too(pair: Repository) -> None:

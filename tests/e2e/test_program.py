@@ -61,7 +61,9 @@ def test_an_option_that_is_none_is_explained_in_three_lines(one: Repository, arg
     assert done.code == 3
     assert said in done.out
     assert "CmdOption" not in done.out
-    assert len(done.out.splitlines()) <= 3
+    told = done.out[done.out.index("ERROR: ") :]  # below the document that `--json` asks for
+    assert len(told.splitlines()) <= 3
+    assert (told == done.out) is ("--json" not in arguments)
     assert one.engine_calls() == []
 
 

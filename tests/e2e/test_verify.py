@@ -47,7 +47,7 @@ def test_a_failed_check_fails_the_run_stops_dependents_and_lets_others_end(build
     assert "not run: deploy:a failed" in done.task("deploy", "b")
     assert repository.json("receipts", "c.json")["outcome"] == "applied"
     plan = repository.json("receipts", "a.json")["plan_sha256"]
-    assert f"plan {plan[:12]} of commit {commit[:12]}, applied 20" in done.line("  deployed: ")
+    assert f"plan {plan[:12]} of commit {commit[:8]}, applied 20" in done.line("  deployed: ")
     assert "`curl -sS -i" in done.line("  to look closer: ")
     assert service.url("/ill") in done.line("  to look closer: ")
     details = repository.json("results", "deploy", "a.json")["details"]

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.base.errors import EngineError, ExitCode, UnformattedError
 from tasks.base.masking import Masker
-from tasks.base.problem import doit
+from tasks.base.problem import Kind, Problem, doit
 from tasks.notifications import text
 from tasks.notifications.events import Item
 from tasks.reports import causes, forgefiles, note, page, together
@@ -232,3 +232,20 @@ def test_the_record_of_a_run_names_the_cause_of_each_failure(load: Callable[...,
     recorder.end(1, "failed")
     tasks = json.loads(run.layout.run_record(recorder.id).read_text())["tasks"]
     assert [item.get("cause") for item in tasks] == ["plan:web", "plan:web", None]
+
+
+def test_the_record_of_a_run_has_one_next_step_for_all_that_failed_for_one_cause(load: Callable[..., Project]) -> None:
+    from tasks.history.recorder import Recorder
+
+    run = Run(load("", *(f"stacks/{name}/main.tf:" for name in ("web", "db", "dns"))))
+    recorder = Recorder(run, ["plan"], {})
+    for name in ("web", "db"):
+        problem = Problem(
+            Kind.REFUSED, "its plan is too old", untouched="nothing in this stack was changed",
+            next=(doit(f"plan:{name}"), " plans it again"),
+        )  # fmt: skip
+        recorder.ended(f"plan:{name}", Result("plan", name, Status.FAILED, problem.summary, problem=problem))
+    recorder.end(1, "failed")
+    [shared] = json.loads(run.layout.run_record(recorder.id).read_text())["causes"].values()
+    assert shared["untouched"] == "nothing in these stacks was changed"
+    assert shared["next"]["command"] == ["doit", "plan:db", "plan:web"]

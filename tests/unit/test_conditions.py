@@ -161,6 +161,9 @@ CASES: dict[str, tuple[Callable[[Site], None], str]] = {
     "never deployed": (never, "affected: never deployed from here"),
     "changed": (lambda site: (site.deployed(), site.edited())[0], "affected: file stacks/a/main.tf changed"),
     "apply failed": (lambda site: site.deployed(Outcome.FAILED), f"affected: its last apply failed ({DEPLOYED})"),
+    "apply stopped": (
+        lambda site: site.deployed(Outcome.FAILED, stopped=True), f"affected: its last apply was stopped ({DEPLOYED})",
+    ),
     "apply cut off": (
         lambda site: site.deployed(Outcome.STARTED), f"affected: its last apply was cut off (started {DEPLOYED})",
     ),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.base.errors import DeployError, EngineError, ExitCode, StateLockedError, StoppedError
+from tasks.base.errors import BuildError, DeployError, EngineError, ExitCode, StateLockedError, StoppedError
 from tasks.base.problem import Where, doit
 from tasks.reports.console import Console
 from tasks.run.result import Result, Status
@@ -59,6 +59,14 @@ def test_the_same_refusal_of_many_stacks_is_told_once(load: Load, capsys: pytest
     assert out.count("next: set it; then `doit plan`") == 2  # where it happened first, and at the end
     assert out.count("FAILED  as stack-00 above") == 49
     assert "FAILED  plan stack-00, stack-01, stack-02, stack-03, stack-04 and 45 more: " in out
+
+
+def test_a_build_that_failed_is_called_a_build_once(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = console(load)
+    error = BuildError("`npm run build` in app ended with 1", next_step="fix the cause")
+    ended(shown, Result("build", "app", Status.FAILED, error.message, problem=error.problem))
+    shown.summary({"build"}, ExitCode.FAILED, [])
+    assert "FAILED  build app: `npm run build` in app ended with 1" in capsys.readouterr().out.splitlines()
 
 
 def test_what_was_stopped_is_one_line_and_no_failure(load: Load, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from doit import doit_cmd
 
-from tasks import program
+from tasks import refusals
 from tasks.base.errors import ConfigError
 from tasks.run import commandline
 
@@ -18,7 +18,7 @@ EVERY = [*COMMANDS, "_planned"] + [
 
 def of_name(*words: str, tasks: list[str] = EVERY) -> str:
     """What is said of the last word, in one line."""
-    return program._of_name(words[-1], tasks, program._before(words[-1], words)).splitlines()[0]
+    return refusals.of_name(words[-1], tasks, refusals.before(words[-1], words)).splitlines()[0]
 
 
 @pytest.mark.parametrize("stage", ["validate", "plan", "deploy", "drift"])
@@ -44,12 +44,17 @@ def test_the_nearest_command_comes_before_the_nearest_stack() -> None:
     assert of_name("plan", "deplyo", tasks=tasks).endswith("(did you mean 'deploy'?)")
 
 
+def test_an_option_after_a_pattern_is_no_task() -> None:
+    assert of_name("pla*", "--json") == "a pattern takes no options, so --json has no meaning here"
+    assert of_name("plan", "-").startswith("there is no task '-'")
+
+
 def test_a_command_without_parts_says_why_it_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert of_name("verify:network", tasks=["verify"]).endswith(": no stack has checks")
     assert of_name("build:foo", tasks=["build"]).endswith(": there are no builds")
     assert of_name("graph:network", tasks=["graph"]).endswith(": `graph` is for all stacks at once")
     assert of_name("verify", "network").endswith(": it is a stack, and it has no checks")
-    monkeypatch.setattr(program, "_stacks", lambda: ["network", "network-b"])
+    monkeypatch.setattr(refusals, "_stacks", lambda: ["network", "network-b"])
     checked = ["verify", "verify:network-b"]
     assert of_name("verify:network", tasks=checked).endswith(": the stack 'network' has no checks")
     assert of_name("verify:netwrok-b", tasks=checked).endswith("(did you mean 'verify:network-b'?)")
@@ -65,7 +70,7 @@ def test_a_command_without_parts_says_why_it_has_none(monkeypatch: pytest.Monkey
     ],
 )
 def test_an_option_before_its_command_is_said_to_come_after_it(words: list[str], option: str, command: str) -> None:
-    said = program._of_option(words, f"Error parsing Command: option {option} not recognized (parsing options: [])")
+    said = refusals.of_option(words, f"Error parsing Command: option {option} not recognized (parsing options: [])")
     assert said == (
         f"`{option}` is an option of `{command}`, which comes after it\n  untouched: nothing was run\n"
         f"  next: write {option} after `{command}`"
@@ -90,7 +95,7 @@ def test_an_option_before_its_command_is_said_to_come_after_it(words: list[str],
     ],
 )  # fmt: skip
 def test_a_wrong_value_of_an_option_is_said_in_plain_words(words: list[str], told: str, said: str, shows: str) -> None:
-    assert program._of_option(words, told) == (
+    assert refusals.of_option(words, told) == (
         f"{said}\n  untouched: nothing was run\n  next: `{shows}` shows the options"
     )
 

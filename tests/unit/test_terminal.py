@@ -45,12 +45,23 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int | None) -> None:
         ("run `doit accept=web:missing reason=lost plan`", ["run", "  `doit accept=web:missing reason=lost plan`"]),
         ("stacks/" + "a" * 40 + "/main.tf is not there", ["stacks/" + "a" * 40 + "/main.tf", "  is not there"]),
         ("a-name" + " " * 14 + "-  affected", ["a-name  -  affected"]),
+        ("network  3f2a9c1b  23:15Z  up to date", ["network  3f2a9c1b  23:15Z", "         up to date"]),
         ("two\nlines of which the second one is long", ["two", "lines of which the second one", "  is long"]),
     ],
 )  # fmt: skip
 def test_a_line_breaks_between_words_and_never_within_a_command_or_a_path(line: str, lines: list[str]) -> None:
     assert wrapped(line, 30) == lines
     assert wrapped(line, None) == [line]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 200])
+@pytest.mark.parametrize("name", ["web", "networking-production-europe", LONG])
+@pytest.mark.parametrize("state", ["up to date", "its checks have not passed", "affected: never deployed from here"])
+def test_a_state_that_fits_on_a_line_stays_on_one(columns: int, name: str, state: str) -> None:
+    lines = wrapped(f"{name:<{len(LONG)}}  db55b5cf 2026-11-26T22:35Z  {state}", columns)
+    assert sum(line.endswith(state) for line in lines) == 1
+    assert max(map(len, lines)) <= columns
+    assert lines[0].split()[0] == name
 
 
 def test_what_is_quoted_is_not_wrapped() -> None:
@@ -102,7 +113,7 @@ def test_status_fits_the_terminal_and_so_does_its_replay_on_another_one(
         if columns:
             assert max(map(len, fresh.splitlines())) <= columns
     assert "local: 3 stacks, 3 affected; `doit deploy` deploys and\n  checks them\n" in said[60]
-    assert f"{LONG}  -  affected:\n  never deployed from here\n" in said[60]
+    assert f"{LONG}  -\n  affected: never deployed from here\n" in said[60]
     assert "web  -  affected: never deployed from here\n" in said[60]
     assert max(map(len, said[None].splitlines())) > 60
 

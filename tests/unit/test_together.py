@@ -21,7 +21,7 @@ from tasks.base.errors import (
     StateLockedError,
     StateRefusedError,
 )
-from tasks.base.problem import Problem, Shell, doit
+from tasks.base.problem import Kind, Problem, Shell, doit
 from tasks.base.terminal import joined
 from tasks.base.text import few
 from tasks.policy.finding import Finding
@@ -40,6 +40,15 @@ if TYPE_CHECKING:
     Load = Callable[..., Project]
 
 KNOWN = [*(f"app/s{number:02}" for number in range(30)), *(f"net/s{number:02}" for number in range(20)), "web"]
+
+
+def test_what_is_untouched_is_said_of_all_of_them() -> None:
+    kept = "nothing in this stack was planned or applied, and its state is unchanged"
+    one, other = (Problem(Kind.STATE_REFUSED, "it is another one", untouched=kept) for _ in range(2))
+    assert together.problem([("web", one)], KNOWN).untouched == kept
+    assert together.problem([("web", one), ("app/s01", other)], KNOWN).untouched == (
+        "nothing in these stacks was planned or applied, and their states are unchanged"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-import type { Finding, RunRecord, Way } from './records';
+import type { Finding, GroupWay, RunRecord, Way } from './records';
 
 export interface Found extends Finding {
   stack: string;
@@ -54,6 +54,18 @@ export function driftWays(runs: RunRecord[]): { stack: string; ways: Way[] }[] {
     .filter(([, ways]) => ways.length > 0)
     .map(([stack, ways]) => ({ stack, ways }))
     .sort((one, other) => (one.stack < other.stack ? -1 : 1));
+}
+
+/**
+ * What can be done about all stacks that the latest check found drifted; nothing if some no longer are.
+ *
+ * @param runs Runs of `doit drift`, latest first.
+ * @param drifted Whether a stack is still drifted.
+ */
+export function groupWays(runs: RunRecord[], drifted: (stack: string) => boolean): GroupWay[] {
+  const [run] = runs;
+  const found = run?.tasks.filter((task) => task.stage === 'drift' && task.status === 'drifted') ?? [];
+  return run && found.length > 1 && found.every((task) => drifted(task.stack)) ? run.ways : [];
 }
 
 const key = (item: { stack: string; address: string }): string => `${item.stack} ${item.address}`;

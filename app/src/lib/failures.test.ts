@@ -47,6 +47,19 @@ describe('the causes of a run', () => {
     ]);
   });
 
+  it('have the next step of all that failed for it', () => {
+    const tasks = ['web', 'db'].map((stack) => ({ ...task(stack, 'no credentials'), cause: 'plan:web' }));
+    const failures = { 'plan:web': failure('web', 'no credentials', '') };
+    const shared = {
+      untouched: 'nothing in these stacks was changed',
+      next: { command: "doit 'plan:db' 'plan:web'", text: '' }
+    };
+    const [found] = causes(tasks, failures, { 'plan:web': shared });
+    expect(found?.failure?.problem).toMatchObject({ summary: 'no credentials', ...shared });
+    const [alone] = causes(tasks.slice(0, 1), failures, { 'plan:web': shared });
+    expect(alone?.failure?.problem?.next).toBeNull();
+  });
+
   it('are the same although each text names its stack', () => {
     const tasks = ['web', 'db'].map((stack) => task(stack, `a plan of ${stack} was refused`));
     const failures = Object.fromEntries(

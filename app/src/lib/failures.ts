@@ -1,3 +1,4 @@
+import type { Shared } from './problem';
 import type { Failure, RunRecord, Task } from './records';
 
 export interface LatestFailure {
@@ -44,8 +45,14 @@ const nameless = (text: string, stack: string): string =>
 /**
  * The failed tasks of a run by what went wrong: what is true of all 50 stacks is said once. The run's record says which
  * ones have the same cause; only those of older releases are compared here.
+ *
+ * @param shared What holds for all that failed for one cause, by the first of them.
  */
-export function causes(failed: Task[], failures: Record<string, Failure>): Cause[] {
+export function causes(
+  failed: Task[],
+  failures: Record<string, Failure>,
+  shared: Record<string, Shared> = {}
+): Cause[] {
   const found = new Map<string, Cause>();
   for (const task of failed) {
     const failure = failures[task.name] ?? null;
@@ -56,6 +63,12 @@ export function causes(failed: Task[], failures: Record<string, Failure>): Cause
     const cause = found.get(key);
     if (cause) cause.tasks.push(task);
     else found.set(key, { tasks: [task], failure });
+  }
+  for (const [key, cause] of found) {
+    const all = Object.hasOwn(shared, key) && cause.tasks.length > 1 ? shared[key] : undefined;
+    if (all && cause.failure?.problem) {
+      cause.failure = { ...cause.failure, problem: { ...cause.failure.problem, ...all } };
+    }
   }
   return [...found.values()].sort((one, other) => other.tasks.length - one.tasks.length);
 }

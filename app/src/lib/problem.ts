@@ -36,6 +36,15 @@ export function parseProblem(value: unknown): Problem | null {
   };
 }
 
+/** What holds for all tasks that failed for one cause. */
+export type Shared = Pick<Problem, 'untouched' | 'next'>;
+
+/** What a run's record says of all tasks that failed for one cause. */
+export function parseShared(value: unknown): Shared {
+  const source = object(value);
+  return { untouched: text(source.untouched), next: next(source.next) };
+}
+
 function where(value: unknown): string {
   const { file, line, column, key } = object(value);
   const place = [text(file)];

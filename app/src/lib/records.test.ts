@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { driftGroups, driftWays } from './drift';
+import { driftGroups, driftWays, groupWays } from './drift';
 import { ago, duration } from './format';
 import { layers } from './graph';
 import { page } from './paging';
@@ -151,6 +151,17 @@ describe('drift', () => {
       { stack: 'a', ways: [way('doit drift:a')] },
       { stack: 'b', ways: [way('doit drift:b')] }
     ]);
+  });
+
+  it('has ways out for all stacks at once, as long as all of them are drifted', () => {
+    const ways = [{ name: 'undo it', commands: ["doit deploy --repair 'a,b'"], left: 0 }];
+    const tasks = ['a', 'b'].map((stack) => ({ stage: 'drift', stack, status: 'drifted' }));
+    const runs = [parseRun(record({ tasks, ways }))].filter((item) => item !== null);
+    expect(groupWays(runs, () => true)).toEqual([
+      { what: 'undo it', commands: ["doit deploy --repair 'a,b'"], left: 0 }
+    ]);
+    expect(groupWays(runs, (stack) => stack === 'a')).toEqual([]);
+    expect(groupWays([], () => true)).toEqual([]);
   });
 
   it('counts as new when it cannot be compared', () => {

@@ -2,7 +2,7 @@
 // not as expected is dropped, and nothing throws.
 
 import { array, entries, isObject, number, numbers, object, optional, parsed, text, texts, web } from './json';
-import { parseProblem, type Problem } from './problem';
+import { parseProblem, parseShared, type Problem, type Shared } from './problem';
 
 export type Status =
   | 'ok'
@@ -71,6 +71,13 @@ export interface Finding {
   ignored: string | null;
 }
 
+/** What can be done about several stacks, with the number of those that are left out. */
+export interface GroupWay {
+  what: string;
+  commands: string[];
+  left: number;
+}
+
 /** A run without its tasks: enough for lists. */
 export interface Line {
   /** Whether a newer doit-tofu wrote it, possibly with fields that are unknown here. */
@@ -105,6 +112,10 @@ export interface Line {
 export interface RunRecord extends Line {
   tasks: Task[];
   graph: Record<string, string[]>;
+  /** By the first task that failed for a cause: what holds for all that did. */
+  shared: Record<string, Shared>;
+  /** What can be done about all stacks that have drifted; empty where only one has. */
+  ways: GroupWay[];
 }
 
 export interface Fact {
@@ -289,7 +300,11 @@ export function parseRun(value: unknown): RunRecord | null {
     }));
   const once = new Map(tasks.map((task) => [task.name, task]));
   const graph = Object.fromEntries(entries(source.graph).map(([name, needs]) => [name, texts(needs)]));
-  return { ...line, tasks: [...once.values()], graph };
+  const shared = Object.fromEntries(entries(source.causes).map(([cause, found]) => [cause, parseShared(found)]));
+  const ways = array(source.ways)
+    .map(object)
+    .map((way) => ({ what: text(way.name), commands: texts(way.commands), left: number(way.left) }));
+  return { ...line, tasks: [...once.values()], graph, shared, ways };
 }
 
 function finding(value: unknown): Finding {

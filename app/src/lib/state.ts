@@ -11,6 +11,7 @@ export const MARKS: Record<string, { shape: string; word: string; tone: string }
   failed: { shape: '✕', word: 'failed', tone: 'bad' },
   failing: { shape: '✕', word: 'unhealthy', tone: 'bad' },
   broken: { shape: '✕', word: 'apply failed', tone: 'bad' },
+  halted: { shape: '■', word: 'apply stopped', tone: 'warn' },
   drifted: { shape: '▲', word: 'drifted', tone: 'warn' },
   unchecked: { shape: '▲', word: 'drift check failed', tone: 'warn' },
   unverified: { shape: '◇', word: 'unverified', tone: 'info' },
@@ -35,6 +36,7 @@ export const MARKS: Record<string, { shape: string; word: string; tone: string }
 export function marks(stack: StackEntry): string[] {
   const found: string[] = [];
   if (stack.apply?.status === 'failed' || stack.apply?.status === 'started') found.push('broken');
+  if (stack.apply?.status === 'stopped') found.push('halted');
   if (stack.checks?.status === 'failing') found.push('failing');
   if (stack.locked?.status === 'locked') found.push('locked');
   if (stack.drift?.status === 'drifted') found.push('drifted');
@@ -48,6 +50,7 @@ export function marks(stack: StackEntry): string[] {
 /** The marks of stacks, most urgent first. */
 export const BY_URGENCY = [
   'broken',
+  'halted',
   'failing',
   'locked',
   'drifted',

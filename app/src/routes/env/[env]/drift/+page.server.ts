@@ -1,4 +1,4 @@
-import { driftGroups, driftWays, type Found } from '$lib/drift';
+import { driftGroups, driftWays, groupWays, type Found } from '$lib/drift';
 import { history } from '$lib/server/history';
 import { listed } from '$lib/views';
 
@@ -37,6 +37,7 @@ export async function load({ params, parent }) {
       stacks.flatMap(({ name, driftCheck }) => (driftCheck?.status === 'failed' ? [{ name, ...driftCheck }] : []))
     ),
     ways: shown(driftWays(checks).filter((item) => status.get(item.stack)?.status === 'drifted')),
+    together: groupWays(checks, (stack) => status.get(stack)?.status === 'drifted'),
     checks: lines.length,
     last: lines[0] ? listed(lines[0]) : null,
     runs: lines.slice(0, 10).map(listed)

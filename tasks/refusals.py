@@ -1,0 +1,140 @@
+"""What is wrong with a command line that doit does not understand, in words, and the next step."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from .base.errors import nearest
+from .base.text import few
+from .helptext import OF_STACKS, options
+from .run.commandline import COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+_SYNONYMS = {"apply": "deploy", "fmt": "validate"}  # the engine's words for it
+_SHOWN = 12
+_CLOSE = 0.75  # "destroy" is not "deploy"
+_UNKNOWN_OPTION = re.compile(r"option (\S+) not recognized")  # as getopt says it
+_NO_NUMBER = re.compile(r"Error parsing parameter '(\w+)' <class 'int'>\.\n.*: (\S.*)\n?")  # as doit says it
+_NO_CHOICE = re.compile(r"Error parsing parameter '(\w+)'\. Provided '(.*)' but available choices are: (.+)\.")
+_ENVIRONMENT = ("-e", "--env", "--environment")
+_OF_DOIT = {"num_process": "-n", "verbosity": "-v", "failure_verbosity": "--failure-verbosity"}
+_OF_OURS = {"form": "-f", "purpose": "-p", "forge": "-f", "most": "--most"}
+_EMPTY = {"verify": "no stack has checks", "build": "there are no builds"}  # why a command has no parts
+
+
+def of_option(arguments: Sequence[str], said: str) -> str:
+    """What is wrong with the options, in one line, and the next step."""
+    for position, word in enumerate(arguments):
+        option, _, value = word.partition("=")
+        if option in _ENVIRONMENT:
+            value = value or (arguments[position + 1] if position + 1 < len(arguments) else "")
+            name = value if value and value not in COMMANDS else "NAME"
+            return f"there is no option {option}\n  next: use `env={name}`, as in `doit env={name} plan`"
+    text = said.partition(" (parsing options")[0].removeprefix("Error parsing Command: ")
+    text, shows, command = text.removeprefix("Error parsing Task: "), "doit -h", named(arguments)
+    if unknown := _UNKNOWN_OPTION.fullmatch(text):
+        if command and unknown[1] in options(command):
+            text = f"`{unknown[1]}` is an option of `{command}`, which comes after it"
+            return f"{text}\n  untouched: nothing was run\n  next: write {unknown[1]} after `{command}`"
+        if command:
+            near = get_close_matches(unknown[1], options(command), n=1)
+            text, shows = f"`{command}` has no option {unknown[1]}", f"doit help {command}"
+            text += f" (did you mean '{near[0]}'?)" if near else ""
+    elif wrong := _of_value(text):
+        name, text = wrong
+        shows = f"doit help {command}" if command and name not in _OF_DOIT else "doit help run"
+    return f"{text}\n  untouched: nothing was run\n  next: `{shows}` shows the options"
+
+
+def _of_value(said: str) -> tuple[str, str] | None:
+    """The option that has a wrong value, by doit's name for it, and what is wrong; None if that is not the error."""
+    if found := _NO_NUMBER.fullmatch(said):
+        name, value = found.groups()
+        return name, f"{_flag(name)} takes a whole number, not {value}"
+    if found := _NO_CHOICE.fullmatch(said):
+        name, value, listed = found.groups()
+        known = [choice for choice in re.findall(r"'([^']*)'", listed) if choice]
+        return name, f"{_flag(name)} takes no '{value}'{nearest(value, known)}"
+    return None
+
+
+def _flag(name: str) -> str:
+    """An option as it is written, by doit's name for it."""
+    flag = _OF_DOIT.get(name) or _OF_OURS.get(name)
+    return f"`{flag}`" if flag else f"the option '{name}'"
+
+
+def named(words: Sequence[str]) -> str | None:
+    """The command of ours that a command line runs; None if it names none."""
+    return next((name for word in words if (name := word.partition(":")[0]) in COMMANDS), None)
+
+
+def before(word: str, words: Sequence[str]) -> str | None:
+    """The command of ours that stands before a word that is no task; None if there is none."""
+    earlier = words[: words.index(word)] if word in words else ()
+    return named(earlier[::-1])
+
+
+def of_name(word: str, tasks: Sequence[str], before: str | None = None) -> str:
+    """What is wrong with a task's name, and the nearest one; `before` is the command in front of it."""
+    if word[:1] == "-" != word:  # doit parses the options that follow a task's name, not those that follow a pattern
+        text = f"a pattern takes no options, so {word} has no meaning here\n  untouched: nothing was run"
+        return f"{text}\n  next: write the names of the tasks in full; `doit list --all` shows them"
+    stage, colon, stack = word.partition(":")
+    shown = [name for name in tasks if not name.startswith("_")]
+    whole = [name for name in shown if ":" not in name]
+    stacks = [name.partition(":")[2] for name in shown if name.startswith("plan:")]
+    if not colon and word in stacks:
+        return _unknown(word, f": it is a stack{_of_stack(word, before, shown)}")
+    if word in _SYNONYMS and _SYNONYMS[word] in shown:
+        hint = f" (did you mean '{_SYNONYMS[word]}'?)"
+    elif colon and stage in whole:
+        hint = _of_part(stage, stack, shown)
+    elif colon and (near := get_close_matches(stage.lower(), whole, n=1)):
+        hint = f" (did you mean '{near[0]}:{stack}'?)"
+    elif near := get_close_matches(word.lower(), [*whole, *_SYNONYMS], n=1, cutoff=_CLOSE):
+        hint = f" (did you mean '{_SYNONYMS.get(near[0], near[0])}'?)"
+    elif not colon and (near := get_close_matches(word, stacks, n=1, cutoff=_CLOSE)):
+        command = before if f"{before}:{near[0]}" in shown else "plan"
+        hint = f" (did you mean '{command}:{near[0]}'?)"
+        if before and before not in OF_STACKS:
+            hint = f" (the nearest stack is '{near[0]}'{_of_stack(near[0], before, shown)})"
+    else:
+        hint = f" (known: {', '.join(whole)})"
+    return _unknown(word, hint)
+
+
+def _of_stack(stack: str, before: str | None, shown: Sequence[str]) -> str:
+    """How a stack is written after a command, or that the command takes none."""
+    command = before or "plan"
+    if f"{command}:{stack}" in shown:
+        return f"; write `{command}:{stack}`"
+    return ", and it has no checks" if command == "verify" else f", and `{command}` takes none"
+
+
+def _of_part(stage: str, part: str, shown: Sequence[str]) -> str:
+    """What is wrong with a part of a command, such as the stack of `plan:STACK`."""
+    names = [name for name in shown if name.startswith(f"{stage}:")]
+    if not names and stage in _EMPTY:
+        return f": {_EMPTY[stage]}"
+    if not names and stage not in OF_STACKS:
+        return f": `{stage}` is for all stacks at once"
+    if stage == "verify" and part in _stacks():
+        return f": the stack '{part}' has no checks"
+    near = get_close_matches(part, [name.partition(":")[2] for name in names], n=1, cutoff=0.5)
+    return f" (did you mean '{stage}:{near[0]}'?)" if near else f" (known: {few(names, _SHOWN)})"
+
+
+def _stacks() -> Collection[str]:
+    """The stacks of the run that has begun, also those without checks; empty before there is one."""
+    from . import _run
+
+    return _run().project.stacks if _run.cache_info().currsize else ()
+
+
+def _unknown(word: str, hint: str) -> str:
+    return f"there is no task '{word}'{hint}\n  untouched: nothing was run\n  next: `doit list --all` shows every task"
