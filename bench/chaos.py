@@ -217,7 +217,8 @@ class Chaos:
             if code == 0:
                 self._wait_for_all_to_end()
                 return
-            commands = re.findall(r"^ {4}(TF_DATA_DIR=\S+ .*force-unlock -force \S+)$", out, re.MULTILINE)
+            named = re.findall(r"^ {4}(TF_DATA_DIR=\S+ .*force-unlock -force \S+)$", out, re.MULTILINE)
+            commands = dict.fromkeys(named)  # the last lines name them again
             if not commands:
                 raise ChaosError(f"`doit deploy` ended with {code} and named no lock:\n{out}")
             self._wait_for_all_to_end()
