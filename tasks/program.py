@@ -17,7 +17,6 @@ from doit.cmdparse import CmdParseError
 from doit.doit_cmd import DoitMain
 from doit.exceptions import InvalidCommand
 
-from . import refusals
 from .base import standard, terminal
 from .base.errors import DeployError, ExitCode
 from .base.unseen import one_line
@@ -58,6 +57,8 @@ class _Command:
         try:
             return super().parse_execute(arguments)  # type: ignore[misc] # of doit's command beside it
         except CmdParseError as error:
+            from . import refusals
+
             raise _refusal(refusals.of_option(arguments, str(error))) from None
 
     def execute(self, options: Any, words: list[str]) -> Any:
@@ -76,6 +77,8 @@ class _Command:
             word = error.not_found or next((word for word in words if str(error) == _NO_TASK.format(word)), None)
             if word is None:
                 raise
+            from . import refusals
+
             names = [task.name for task in self.task_list]
             raise _refusal(refusals.of_name(one_line(word), names, refusals.before(word, words))) from None
 
@@ -140,6 +143,8 @@ class Help(_Showing, cmd_help.Help):  # type: ignore[misc]
         """
         options["seek_file"] = True
         if not DoitCmdBase.execute(self, options, words):
+            from . import refusals
+
             raise _refusal(refusals.of_name(words[0], [task.name for task in self.task_list]))
         return 0
 
@@ -219,8 +224,10 @@ def _shown(show: Callable[[], Any]) -> Any:
 
 def _help(arguments: Sequence[str]) -> str:
     """The help of the command that is named, `doit plan --help`; of all without one."""
-    named = refusals.named(arguments)
-    return _about(named) if named and is_ours() else usage(versions())
+    from .refusals import named
+
+    command = named(arguments)
+    return _about(command) if command and is_ours() else usage(versions())
 
 
 def _about(command: str) -> str:
