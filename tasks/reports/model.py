@@ -289,7 +289,7 @@ class Report:
         if self.outcome is Outcome.NOTHING:
             return "No stack is affected: nothing would be deployed."
         counts = self.counts
-        parts = [plural(planned, "plan") + f" ({tally.total(counts) or counts.text()})"] if planned else []
+        parts = [plural(planned, "plan") + f" ({tally.total(counts, done=False) or counts.text()})"] if planned else []
         parts += [f"{deferred} deferred"] if deferred else []
         lost = counts.destroy + counts.replace
         head = f"Destroys {plural(lost, 'resource')}: " if lost else ""

@@ -248,7 +248,7 @@ def test_the_total_is_one_that_a_person_reads(load: Load, capsys: pytest.Capture
         planned("b", add=1, replace=1, destroy=1, imports=1, outputs=4),
     )
     shown.summary({"plan"}, ExitCode.OK, [])
-    assert "\nchanges   6 destroyed, 1 replaced, 13 changed, 3 created, 1 imported\n" in capsys.readouterr().out
+    assert "\nchanges   6 to destroy, 1 to replace, 13 to change, 3 to create, 1 to import\n" in capsys.readouterr().out
 
 
 def test_the_total_of_a_deploy_is_what_was_applied(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
@@ -341,7 +341,7 @@ def test_the_live_display_has_the_progress_the_total_and_each_resource(load: Loa
     shown.ended(planned("a", add=2, destroy=1), selected=True)
     shown._run.waiting["plan:b"] = lambda: "x.one (create, 70 s)\nx.two (delete, 3 s)"
     assert shown._running() == [
-        "plan 1/3 · 1 destroyed, 2 created", "  plan:b 0 s", "    x.one (create, 70 s)", "    x.two (delete, 3 s)",
+        "plan 1/3 · 1 to destroy, 2 to create", "  plan:b 0 s", "    x.one (create, 70 s)", "    x.two (delete, 3 s)",
     ]  # fmt: skip
 
 

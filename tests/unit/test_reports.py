@@ -324,8 +324,8 @@ def test_the_first_line_is_the_verdict() -> None:
 
     unaffected = Result("plan", "u", Status.UNAFFECTED)
     assert first(unaffected) == "### No stack is affected: nothing would be deployed."
-    assert first(planned("a", item("create", after={})), unaffected) == "### 1 plan (1 created)."
-    assert first(planned("a", item("delete", before={}))) == "### Destroys 1 resource: 1 plan (1 destroyed)."
+    assert first(planned("a", item("create", after={})), unaffected) == "### 1 plan (1 to create)."
+    assert first(planned("a", item("delete", before={}))) == "### Destroys 1 resource: 1 plan (1 to destroy)."
     assert first(Result("plan", "f", Status.FAILED), unaffected) == "### 1 of 2 stacks failed: nothing can be deployed."
     assert first(planned("a"), Result("plan", "d", Status.DEFERRED)) == "### 1 plan (no changes), 1 deferred."
 
