@@ -280,6 +280,20 @@ def test_no_line_is_wider_than_the_terminal(
         assert {line.index("+1 ~0 -0") for line in begins[:3]} == {10 + max(map(len, names)) + 2}
 
 
+def test_what_the_engine_said_wraps_behind_its_bar(
+    load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_terminal(monkeypatch, 60)
+    shown = console(load, "a")
+    ended(shown, failed("a", log="Error: no bucket\n\n" + "the requested name is not available " * 3))
+    capsys.readouterr()
+    shown.summary({"plan"}, ExitCode.FAILED, [])
+    lines = COLOUR.sub("", capsys.readouterr().out).splitlines()
+    quoted = [line for line in lines if "name" in line or "available" in line]
+    assert len(quoted) > 1
+    assert all(line.startswith("  | ") and len(line) <= 60 for line in quoted)
+
+
 @pytest.mark.parametrize(
     ("variables", "coloured"),
     [({}, False), ({"GITLAB_CI": "true"}, True), ({"GITHUB_ACTIONS": "true"}, True), ({"CI": "true"}, False),
