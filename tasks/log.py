@@ -11,7 +11,8 @@ from .base.unseen import one_line
 from .run import documents, ledgerof
 from .run.action import printing
 from .run.commandline import json_option
-from .run.documents import EntryPart, LeasePart, LogDocument
+from .run.documentparts import EntryPart, LeasePart
+from .run.documents import LogDocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,8 @@ from .artifact import reasons
 from .reports import surface
 from .run import documents
 from .run.action import FailedText
-from .run.documents import DeployedPart, ProblemPart, ReasonPart, StackPart, StatusDocument
+from .run.documentparts import DeployedPart, ProblemPart, ReasonPart, StackPart
+from .run.documents import StatusDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from .artifact.reasons import Reason
     from .artifact.receipt import Receipt
     from .conditions import Condition
-    from .run.documents import DriftedPart
+    from .run.documentparts import DriftedPart
     from .run.result import Result
     from .run.run import Run
 

@@ -22,7 +22,8 @@ from .ledger.record import Change, Head, Kind
 from .run import documents, entries, ledgerof, rebuilding
 from .run.action import FailedText, printing
 from .run.commandline import JSON, json_option
-from .run.documents import LeasePart, LedgerDocument, ProblemPart
+from .run.documentparts import LeasePart, ProblemPart
+from .run.documents import LedgerDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
