@@ -61,11 +61,17 @@ def _text(run: Run, most: int, stacks: list[str], as_json: bool = False) -> str:
         lease = LeasePart(label=head.lease.label, since=head.lease.since) if head.lease else None
         parts = [_part(entry) for entry in shown]
         document = LogDocument(
-            environment=run.project.environment, problems=[], entries=parts, earlier=left, deploying=lease
+            environment=run.project.environment,
+            problems=[],
+            entries=parts,
+            earlier=left,
+            deploying=lease,
+            complete=list(head.complete),
         )
         return documents.text(document)
     lines = [_line(entry) for entry in reversed(shown)]
     lines += [f"... and {left} earlier; `--most 0` shows all"] if left else []
+    lines += [f"last deploy of all stacks: {', '.join(map(short, head.complete))}"] if head.complete else []
     lines += [f"now: {head.lease.label} has been deploying since {head.lease.since}"] if head.lease else []
     return "\n".join(lines) or "nothing has been deployed yet"
 

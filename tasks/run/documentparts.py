@@ -181,6 +181,14 @@ class StackPart(Part):
     problem: ProblemPart | None = Field(description="Why it could not be determined.")
 
 
+class RemovedPart(Part):
+    """A stack that is deployed, but that the code does not have."""
+
+    name: str = Field(description="The stack.")
+    commit: str | None = Field(description="The commit that is deployed, if that is known.")
+    summary: str = Field(description="What there is to say of it, in one line for people.")
+
+
 class NodePart(Part):
     """A stack in the graph."""
 
@@ -195,7 +203,7 @@ class EntryPart(Part):
     sequence: int = Field(description="Its number, from 1.")
     at: str = Field(description="When it happened, by the clock of the machine that wrote it, ISO 8601.")
     kind: str = Field(
-        description="`init`, `deploy`, `verify`, `destroy`, `accept`, `release`, `rotate`, `rename`, `checkpoint`."
+        description="`init`, `deploy`, `verify`, `accept`, `release`, `rotate`, `rename`, `forget`, `checkpoint`."
     )
     stack: str | None = Field(description="The stack; null if it is about the ledger itself.")
     outcome: str | None = Field(description="How the deploy ended: `applied` or `failed`.")

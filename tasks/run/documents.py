@@ -20,6 +20,7 @@ from .documentparts import (
     Part,
     PlannedPart,
     ProblemPart,
+    RemovedPart,
     StackPart,
     WitnessPart,
 )
@@ -72,6 +73,11 @@ class StatusDocument(_Document):
     command: Literal["status"] = "status"
     verdict: str = Field(description="How the stacks are, in one sentence.")
     stacks: list[StackPart] = Field(description="Every stack, in the order of a deploy.")
+    removed: list[RemovedPart] = Field(description="Stacks that are deployed, but not in the code: removed or renamed.")
+    complete: list[str] = Field(
+        description="The commits of the last deploys of all stacks, by the ledger, the latest first: more than one"
+        " where none contains the other; empty without a ledger."
+    )
 
 
 class GraphDocument(_Document):
@@ -87,6 +93,10 @@ class LogDocument(_Document):
     command: Literal["log"] = "log"
     entries: list[EntryPart] = Field(description="The entries, the oldest first.")
     earlier: int = Field(description="How many older entries `--most` left out.")
+    complete: list[str] = Field(
+        description="The commits of the last deploys of all stacks, the latest first: more than one where none contains"
+        " the other."
+    )
     deploying: LeasePart | None = Field(description="Who is deploying now.")
 
 
