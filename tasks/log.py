@@ -71,7 +71,7 @@ def _text(run: Run, most: int, stacks: list[str], as_json: bool = False) -> str:
         return documents.text(document)
     lines = [_line(entry) for entry in reversed(shown)]
     lines += [f"... and {left} earlier; `--most 0` shows all"] if left else []
-    lines += [f"last deploy of all stacks: {', '.join(map(short, head.complete))}"] if head.complete else []
+    lines += [f"last complete deploy: {', '.join(map(short, head.complete))}"] if head.complete else []
     lines += [f"now: {head.lease.label} has been deploying since {head.lease.since}"] if head.lease else []
     return "\n".join(lines) or "nothing has been deployed yet"
 

@@ -76,7 +76,7 @@ def _closing(run: Run, found: list[Condition], stacks: int) -> list[str]:
     counts = conditions.totals(found)
     lines = [f"{run.project.environment}: {conditions.summary(counts, stacks)}{_steps(run, found, counts)}"]
     if run.recording is not None and run.recording.complete:
-        lines.append(f"  last deploy of all stacks: {', '.join(map(short, run.recording.complete))}")
+        lines.append(f"  last complete deploy: {', '.join(map(short, run.recording.complete))}")
     if holder := run.lock.holder():
         lines.append(f"  another run is in progress, so this may be changing: {holder}")
     lines += [f"  {line}" for line in removed.lines(run)]

@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.test_ledger import LEDGER, Remote, document
 from tests.e2e.test_ledger_complete import head
+from tests.e2e.test_ledger_upkeep import documented, run
 from tests.repository import minimal_config, resource
 
 if TYPE_CHECKING:
@@ -18,25 +19,25 @@ if TYPE_CHECKING:
 
     from tests.repository import Repository
 
-GONE = "c: deployed from {}, but no longer a stack of this environment; its resources still exist"
+GONE = "web: deployed from {}, but no longer a stack of this environment; its resources still exist"
 
 
 @pytest.fixture
 def remote(build: Callable[..., Repository], tmp_path: Path) -> Remote:
-    """Two stacks that are deployed; main then removes `c`."""
+    """Two stacks that are deployed; main then removes `web`."""
     config = minimal_config(LEDGER).replace("{root}/.state/", f"{tmp_path}/states/")
-    found = Remote(tmp_path, build(config, f"stacks/a/main.tf:{resource()}", f"stacks/c/main.tf:{resource('c')}"))
+    found = Remote(tmp_path, build(config, f"stacks/a/main.tf:{resource()}", f"stacks/web/main.tf:{resource('c')}"))
     found.clone().doit("ledger", "init")
     found.clone().doit("deploy")
     return found
 
 
 def remove(remote: Remote) -> str:
-    """Remove `c` on main; returns the commit that had deployed it."""
+    """Remove `web` on main; returns the commit that had deployed it."""
     job = remote.clone()
     deployed = job.git("rev-parse", "HEAD")
-    shutil.rmtree(job.path / "stacks/c")
-    job.commit("c is removed")
+    shutil.rmtree(job.path / "stacks/web")
+    job.commit("web is removed")
     remote.push(job)
     return deployed
 
@@ -55,7 +56,7 @@ def test_a_fresh_clone_names_what_was_removed_as_the_one_that_deployed_it_does(r
         assert sentence in said(clone.doit("status").out)
         assert sentence in said(clone.doit("plan").out)
         found = json.loads(clone.doit("status", "--json").out)["removed"]
-        assert [(item["name"], item["commit"]) for item in found] == [("c", deployed)]
+        assert [(item["name"], item["commit"]) for item in found] == [("web", deployed)]
         assert found[0]["summary"].startswith(sentence)
     assert any(note.startswith(sentence) for note in document(remote.clone(), "plan")["notes"])
     assert sentence in said(remote.clone().doit("deploy").out)
@@ -79,20 +80,20 @@ def test_a_stack_that_is_newer_than_a_branch_is_not_called_removed(remote: Remot
 def test_what_is_forgotten_is_named_nowhere(remote: Remote) -> None:
     keeper = remote.clone()
     keeper.doit("status")
-    assert "c is a stack of this environment" in keeper.doit("reason=x", "ledger", "forget", "c", code=1).out
+    assert "web is a stack of this environment" in keeper.doit("reason=x", "ledger", "forget", "web", code=1).out
     remove(remote)
     keeper.git("pull", "-q")
     job = remote.clone()
-    assert "needs a reason" in job.doit("ledger", "forget", "c", code=1).out
-    assert "did you mean 'c'?" in job.doit("reason=x", "ledger", "forget", "cc", code=1).out
+    assert "needs a reason" in job.doit("ledger", "forget", "web", code=1).out
+    assert "did you mean 'web'?" in job.doit("reason=x", "ledger", "forget", "wbe", code=1).out
     assert "needs the name of one stack" in job.doit("reason=x", "ledger", "forget", code=1).out
-    assert "c is forgotten" in job.doit("reason=it was destroyed", "ledger", "forget", "c").out
+    assert "web is forgotten" in run(job, documented("A stack that was removed")[0]).out
     for clone in (job, keeper, remote.clone()):
         assert "no longer a stack" not in said(clone.doit("status").out)
         assert json.loads(clone.doit("status", "--json").out)["removed"] == []
     found = json.loads(remote.clone().doit("audit", "--json").out)
     assert found["whole"] is True
-    assert "forget     c" in remote.clone().doit("log").out
+    assert "forget     web" in remote.clone().doit("log").out
     job.doit("ledger", "prune", "1")
     assert json.loads(remote.clone().doit("audit", "--json").out)["whole"] is True
 
@@ -102,19 +103,19 @@ def test_a_stack_that_comes_back_after_that_was_never_deployed(remote: Remote) -
     keeper.doit("status")
     remove(remote)
     job = remote.clone()
-    job.doit("reason=it was destroyed", "ledger", "forget", "c")
-    (remote.base / "states/c-local.tfstate").unlink()
+    job.doit("reason=it was destroyed", "ledger", "forget", "web")
+    (remote.base / "states/web-local.tfstate").unlink()
     job.git("revert", "--no-edit", "HEAD")
     remote.push(job)
     keeper.git("pull", "-q")
     keeper.doit("deploy")
-    assert [line.split()[0] for line in keeper.engine_calls("apply")] == ["c"]
+    assert [line.split()[0] for line in keeper.engine_calls("apply")] == ["web"]
     assert json.loads(remote.clone().doit("audit", "--json").out)["whole"] is True
 
 
 def test_the_commits_of_the_last_complete_deploy_are_shown(remote: Remote) -> None:
     commit = head(remote)["complete"][0]
-    line = f"last deploy of all stacks: {commit[:8]}"
+    line = f"last complete deploy: {commit[:8]}"
     assert line in remote.clone().doit("status").out
     assert line in remote.clone().doit("log").out
     for command in ("status", "log"):
