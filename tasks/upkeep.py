@@ -122,14 +122,14 @@ def _rebuild(run: Run, found: Recording, rest: Sequence[str]) -> str:
     with _alone(run, "rebuild"):
         encryption.require(run.project, plans=False)
         run.project.keyring.prepare()
-        left = remains.read(session.home, over) if over is not None else {}
-        stacks = rebuilding.collect(run, [Path(folder) for folder in rest], left)
+        left = remains.read(session.home, over) if over is not None else remains.Left()
+        stacks = rebuilding.collect(run, [Path(folder) for folder in rest], left.stacks)
         facts: JsonObject = {
             "rebuilt": True, "replaces": replaced, **entries.reason(found.settings, reason),
             "stacks": {name: {"from": item.source, "certain": item.certain} for name, item in stacks.items()},
         }  # fmt: skip
         begin = Change(Kind.INIT, secrets.token_hex(16), now(), key=public, facts=facts)
-        head = _new_head(run, found).model_copy(update={"complete": remains.complete(over) if over else ()})
+        head = _new_head(run, found).model_copy(update={"complete": left.complete})
         session.begin(head, [begin, *entries.of_found(run, found.settings, stacks)], over)
         found.restart()
     lines = [f"ledger    rebuilt at {session.home.name}, from {plural(len(stacks), 'stack')}"]

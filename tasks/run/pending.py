@@ -25,7 +25,7 @@ def lines(run: Run, ledger: Recorded) -> Iterator[str]:
         ledger: Its ledger.
     """
     by: dict[str, list[str]] = {}
-    for name, label in ledger.deployed_by.items():
+    for name, label in ledger.deployers.table().items():
         by.setdefault(label, []).append(name)
     for label, names in by.items():
         yield f"being deployed by {label}: {', '.join(sorted(names))}"

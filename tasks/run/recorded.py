@@ -10,17 +10,14 @@ if TYPE_CHECKING:
     from ..artifact.inputs import Input, Inputs
     from ..artifact.pending import Pending
     from ..base.errors import LedgerError
+    from .deployers import Deployers
 
 
 class Recorded(Protocol):
     """The ledger of one run, see `recording.Recording`."""
 
     unread: LedgerError | None
-
-    @property
-    def deployed_by(self) -> dict[str, str]:
-        """The stacks that another run is deploying right now, with that run's label."""
-        ...
+    deployers: Deployers
 
     def deployed_meanwhile(self, stack: str) -> bool:
         """Whether another run is deploying a stack by now, or has done so since this one began."""

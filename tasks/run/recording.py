@@ -13,6 +13,7 @@ from ..base.clock import now
 from ..base.errors import DeployError, LedgerError
 from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Trouble
 from . import completion, entries, lease, ledgers
+from .deployers import Deployers
 from .reviewing import Reviewing
 from .unrecorded import Unrecorded
 from .workingcopy import WorkingCopy
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..artifact.inputs import Input, Inputs
     from ..ledger.machine import Effect
-    from ..ledger.record import Begun, Change, Head, Lease
+    from ..ledger.record import Begun, Change, Head
     from ..ledger.record import Record as Held
     from ..ledger.session import Session
     from ..project.model.ledger import Ledger
@@ -50,6 +51,8 @@ class Recording:
         unread: Why it could not be read, if the run continues without it.
         unseen: The stacks that were deployed here and elsewhere, neither run knowing of the other, and the commits that
             the ledger has of them; empty for a deploy without one.
+        session: The session with the ledger.
+        deployers: The other runs that are deploying right now.
     """
 
     def __init__(self, run: Run, settings: Ledger, has_ended: Ask, review: AskReview) -> None:
@@ -60,6 +63,7 @@ class Recording:
         self._copy = WorkingCopy(run.layout)
         self.session: Session = ledgers.open_session(run, settings, self._copy.memory.clone, self._copy.memory.mark)
         self._holders = lease.Holders(run, self.session.me.holder, has_ended)
+        self.deployers = Deployers(self.session, self._holders)
         self._reviewing = Reviewing(run, review)
         self._unrecorded = Unrecorded(run, settings, self._copy, self.session, self._reviewing)
         self._behind = WriteBehind(run, self.session, self._unrecorded, self._reviewing, every=settings.every)
@@ -143,22 +147,8 @@ class Recording:
         with suppress(DeployError):  # then nothing is known of it
             self.session.handle(Look())
             item = self.session.records([stack]).get(stack)
-            return stack in self.deployed_by or (item.change if item else None) != self._known.get(stack)
+            return self.deployers.of(stack) is not None or (item.change if item else None) != self._known.get(stack)
         return False
-
-    @property
-    def deployer(self) -> Lease | None:
-        """The lease of another run that is deploying right now; None if there is no such run."""
-        head = self.session.head
-        return head.lease if head is not None and head.lease and self._holders.is_live(head.lease) else None
-
-    @property
-    def deployed_by(self) -> dict[str, str]:
-        """The stacks that another run is deploying right now, with that run's label."""
-        lease = self.deployer
-        if lease is None:
-            return {}
-        return {name: lease.label for name, item in self._head().begun.items() if item.holder == lease.holder}
 
     def _head(self) -> Head:
         head = self.session.head
@@ -182,7 +172,7 @@ class Recording:
             return ["the ledger could not be read, and only it proves what is deployed"]
         if stack in self.unseen and stack not in self._run.applied:
             return ["it was deployed here and elsewhere, by runs that did not know of each other"]
-        label = self.deployed_by.get(stack) if self._run.asked.deploying else None
+        label = self.deployers.of(stack) if self._run.asked.deploying else None
         return [f"being deployed by {label}"] if label else []
 
     def besides(self, stack: str) -> list[str]:

@@ -103,7 +103,8 @@ def unsaved(site: Site) -> None:
 
 def being_deployed(site: Site) -> None:
     site.deployed()
-    site.run.recording = cast("Any", SimpleNamespace(deployed_by={"a": "pipeline 7"}, doubts=lambda _: []))
+    others = SimpleNamespace(of={"a": "pipeline 7"}.get)
+    site.run.recording = cast("Any", SimpleNamespace(deployers=others, doubts=lambda _: []))
 
 
 def in_error(site: Site) -> None:
