@@ -131,11 +131,11 @@ class Recording:
         stacks = self._run.project.stacks
         self._known = {stack: item.change for stack, item in held.items()}
         known, begun = ({}, {}) if by_base else (held, begun)
-        self._copy.fill(stacks, known, begun, self._run.project.environment)
+        for stack in self._copy.fill(stacks, known, begun, self._run.project.environment):
+            self._unrecorded.note(stack)
         self.by_base.held = held if by_base else {}
         own = {name: item for name, item in self._head().begun.items() if item.holder == self.session.me.holder}
         self._begun = {**own, **begun}
-        self._unrecorded.find()
         self._copy.memory.mark = Mark.of(self._head())
         self._copy.save()
 
