@@ -121,6 +121,8 @@ def _by_entries(home: Home, version: Version, known: Mapping[str, Remains]) -> d
     """What is known already, and of all other stacks what their last entries say."""
     found: dict[str, Remains] = {}
     for entry in _entries(home, version):
+        if entry.stack is not None and entry.kind is Kind.FORGET:
+            found.pop(entry.stack, None)
         if entry.stack is None or entry.record is None or entry.stack in known:
             continue
         new, before = _of_receipt(entry.facts, applied=entry.plan is not None), found.get(entry.stack)

@@ -45,5 +45,5 @@ def _pending(run: Run, ledger: Recorded, names: Iterable[str]) -> dict[str, Pend
     found = {}
     for name in names:
         with suppress(DeployError):  # the stack's own task reports it
-            found[name] = ledger.pending(name, assess_once(run, run.project.stacks[name]).inputs)
+            found[name] = ledger.by_base.pending(name, assess_once(run, run.project.stacks[name]).inputs)
     return found

@@ -7,12 +7,11 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..artifact import pending
-from ..artifact.pending import Pending
 from ..base.clock import now
 from ..base.errors import DeployError, LedgerError
 from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Trouble
-from . import completion, entries, lease, ledgers
+from . import beyond, completion, entries, lease, ledgers
+from .bybase import ByBase
 from .deployers import Deployers
 from .reviewing import Reviewing
 from .unrecorded import Unrecorded
@@ -20,9 +19,8 @@ from .workingcopy import WorkingCopy
 from .writebehind import WriteBehind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from ..artifact.inputs import Input, Inputs
     from ..ledger.machine import Effect
     from ..ledger.record import Begun, Change, Head
     from ..ledger.record import Record as Held
@@ -52,6 +50,7 @@ class Recording:
         unseen: The stacks that were deployed here and elsewhere, neither run knowing of the other, and the commits that
             the ledger has of them; empty for a deploy without one.
         session: The session with the ledger.
+        by_base: What is deployed, where a base says what is planned.
         deployers: The other runs that are deploying right now.
     """
 
@@ -63,6 +62,7 @@ class Recording:
         self._copy = WorkingCopy(run.layout)
         self.session: Session = ledgers.open_session(run, settings, self._copy.memory.clone, self._copy.memory.mark)
         self._holders = lease.Holders(run, self.session.me.holder, has_ended)
+        self.by_base = ByBase()
         self.deployers = Deployers(self.session, self._holders)
         self._reviewing = Reviewing(run, review)
         self._unrecorded = Unrecorded(run, settings, self._copy, self.session, self._reviewing)
@@ -71,7 +71,6 @@ class Recording:
         self._read: list[Effect] = []
         self._read_error: DeployError | None = None
         self._announced: LedgerError | bool = False
-        self._base_held: dict[str, Held] = {}  # what is deployed, where a base says what is planned
         self._known: dict[str, str] = {}  # the change that each stack was left by, as read at the beginning
         # Announced by runs that had ended when this one began, or by this pipeline's.
         self._begun: dict[str, Begun] = {}
@@ -134,7 +133,7 @@ class Recording:
         known, begun = ({}, {}) if by_base else (held, begun)
         for stack in self._copy.fill(stacks, known, begun, self._run.project.environment):
             self._unrecorded.note(stack)
-        self._base_held = held if by_base else {}
+        self.by_base.held = held if by_base else {}
         own = {name: item for name, item in self._head().begun.items() if item.holder == self.session.me.holder}
         self._begun = {**own, **begun}
         self._copy.memory.mark = Mark.of(self._head())
@@ -150,21 +149,24 @@ class Recording:
             return self.deployers.of(stack) is not None or (item.change if item else None) != self._known.get(stack)
         return False
 
+    def beyond(self, here: Iterable[str]) -> dict[str, list[str]] | None:
+        """The stacks that are deployed, but not in the code, and their commits; None if the ledger cannot tell."""
+        if self.unread is None and self.session.head is not None:
+            with suppress(DeployError):
+                return beyond.stacks(self.session, self._copy, self._run.project.stacks, here)
+        return None
+
+    @property
+    def complete(self) -> Sequence[str]:
+        """The commits of the last complete deploys, the latest first; none if the ledger was not read."""
+        head = self.session.head if self.unread is None else None
+        return head.complete if head is not None else ()
+
     def _head(self) -> Head:
         head = self.session.head
         if head is None:
             raise LedgerError("the ledger was not read", next_step="run the same command again")
         return head
-
-    def pending(self, stack: str, now: Inputs) -> Pending:
-        """How a stack differs from what is deployed, in a run that plans only what differs from a base."""
-        held = self._base_held.get(stack)
-        return pending.compare(held.receipt.get("inputs"), now) if held is not None else Pending()
-
-    def seen(self, stack: str) -> Collection[Input]:
-        """What the last plan of a stack was seen to read, in a run that plans only what differs from a base."""
-        held = self._base_held.get(stack)
-        return pending.seen(held.receipt.get("inputs")) if held is not None else ()
 
     def doubts(self, stack: str) -> list[str]:
         """Why a stack counts as affected regardless of its receipt."""
@@ -177,8 +179,7 @@ class Recording:
 
     def besides(self, stack: str) -> list[str]:
         """The commits of a stack's deploys that its receipt here does not know of, and of the last complete ones."""
-        head = self.session.head if self.unread is None else None
-        return [commit for commit in (*self.unseen.get(stack, ()), *(head.complete if head else ())) if commit]
+        return [commit for commit in (*self.unseen.get(stack, ()), *self.complete) if commit]
 
     def follows(self, stack: str) -> str | None:
         """The change that the apply of an announced stack replaces; None if it is the first."""
