@@ -368,6 +368,7 @@ def test_a_renamed_repository_keeps_its_ledger(remote: Remote) -> None:
 def test_no_documented_command_is_left_untried() -> None:
     sections = (
         "Replace the key",
+        "A stack that was removed",
         "A repository that was renamed or moved",
         "Drop old entries",
         "Lost, or not to be trusted",
