@@ -69,7 +69,7 @@ def _require_contained(run: Run, name: str, commits: Sequence[str]) -> None:
         f"{name} is deployed from {short(newer[0])}, which this commit does not contain: it may be newer",
         untouched=_UNCHANGED,
         next_step=(
-            "check out the newest commit, then run the same command again; if that one no longer exists (a force push): ",
+            "check out the newest commit and run it again there; if that one no longer exists (a force push): ",
             doit(f"allow={succession.RULE}", "reason=WHY", "ledger", "forget", name),
         ),
     )  # fmt: skip
