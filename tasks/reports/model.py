@@ -289,7 +289,7 @@ class Report:
         if self.outcome is Outcome.NOTHING:
             return "No stack is affected: nothing would be deployed."
         counts = self.counts
-        parts = [plural(planned, "plan") + f" ({tally.total(counts) or counts.text()})"] if planned else []
+        parts = [plural(planned, "plan") + f" ({tally.total(counts, done=False) or counts.text()})"] if planned else []
         parts += [f"{deferred} deferred"] if deferred else []
         lost = counts.destroy + counts.replace
         head = f"Destroys {plural(lost, 'resource')}: " if lost else ""
@@ -324,8 +324,9 @@ class Report:
             return f"The code of {adopted[0].name} took over drift; nothing is committed or deployed yet."
         if not any(numbers.values()):
             return f"No drift: all {plural(len(self.stacks), 'stack')} as deployed.{more}"
-        text = ", ".join(f"{number} {what}" for what, number in numbers.items())
-        return f"{text}, {len(self.stacks)} in all.{more}"
+        (first, number), *rest = ((what, number) for what, number in numbers.items() if number)
+        text = f"{number} of {plural(len(self.stacks), 'stack')} {first}"
+        return ", ".join([text, *(f"{number} {what}" for what, number in rest)]) + f".{more}"
 
     @property
     def news(self) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..base.clock import now
 from ..base.errors import DeployError, LedgerError
+from ..ledger import troubles
 from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Trouble
 from . import beyond, completion, entries, lease, ledgers
 from .bybase import ByBase
@@ -208,7 +209,7 @@ class Recording:
                     self._announce(sorted(stacks()))
                     self._announced = True
                 except LedgerError as error:
-                    self._announced = error
+                    self._announced = troubles.before_apply(error)
             if isinstance(self._announced, LedgerError):
                 raise self._announced
 
