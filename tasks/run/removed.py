@@ -12,7 +12,7 @@ from ..base.git import Relation
 from ..base.text import short
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from .run import Run
 
@@ -58,20 +58,30 @@ def lines(run: Run) -> list[str]:
 def _of_ledger(run: Run, name: str, commits: Sequence[str]) -> Removed:
     """What to say of a stack; of a branch that is behind, it may not know yet."""
     named = [commit for commit in commits if commit]
-    newer = next((commit for commit in named if not _contains(run, commit)), None)
+    newer = newer_than(run, named)
     if newer is not None:
-        text = f"deployed from {short(newer)}, which is not part of this commit, and not a stack here: it may be newer"
-        return Removed(name, newer, f"{name}: {text}")
+        where = "which this clone does not have" if newer[1] is Relation.UNKNOWN else "which is not part of this commit"
+        text = f"deployed from {short(newer[0])}, {where}, and not a stack here: it may be newer"
+        return Removed(name, newer[0], f"{name}: {text}")
     source = f"deployed from {short(named[0])}" if named else "deployed"
     text = f"{source}, but no longer a stack of this environment; {_STAYS}"
     return Removed(name, named[0] if named else None, f"{name}: {text}")
 
 
-def _contains(run: Run, commit: str) -> bool:
-    """Whether the commit of this run follows another one; so it does where there are no commits to compare."""
-    with suppress(DeployError):
-        return run.revision.commit is None or run.relation_to(commit) in _CONTAINED
-    return False
+def newer_than(run: Run, commits: Iterable[str]) -> tuple[str, Relation] | None:
+    """The first of these commits that the commit of this run does not contain, and where it stands; None if it has all.
+
+    Where there are no commits to compare, it has all.
+    """
+    if run.shown_revision.commit is None:
+        return None
+    for commit in commits:
+        relation = Relation.UNKNOWN
+        with suppress(DeployError):
+            relation = run.relation_to(commit)
+        if relation not in _CONTAINED:
+            return commit, relation
+    return None
 
 
 def _recorded(run: Run) -> list[str]:

@@ -73,8 +73,13 @@ def test_a_stack_that_is_newer_than_a_branch_is_not_called_removed(remote: Remot
         if fetched:
             behind.git("fetch", "-q", "origin")
         out = said(behind.doit("status").out)
-        assert f"new: deployed from {newer[:8]}, which is not part of this commit, and not a stack here" in out
+        which = "is not part of this commit" if fetched else "this clone does not have"
+        assert f"new: deployed from {newer[:8]}, which {which}, and not a stack here: it may be newer" in out
         assert "no longer a stack" not in out
+        refused = said(behind.doit("reason=x", "ledger", "forget", "new", code=1).out)
+        assert f"new is deployed from {newer[:8]}, which this commit does not contain: it may be newer" in refused
+        assert "doit allow=older reason=WHY ledger forget new" in refused
+    assert "new is forgotten" in behind.doit("allow=older", "reason=x", "ledger", "forget", "new").out
 
 
 def test_what_is_forgotten_is_named_nowhere(remote: Remote) -> None:
