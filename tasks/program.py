@@ -48,7 +48,7 @@ class _Command:
         """Run with these arguments.
 
         Raises:
-            InvalidCommand: One of them is unknown; the text names it, and the nearest known one.
+            InvalidCommand: One of them is unknown, or `dodo.py` cannot be imported; the text says what is wrong.
         """
         standard.prepare()
         self.outstream = sys.stdout  # doit's own was None if the stream was closed
@@ -60,6 +60,12 @@ class _Command:
             from . import refusals
 
             raise _refusal(refusals.of_option(arguments, str(error))) from None
+        except Exception as error:
+            from . import dodofile
+
+            if (said := dodofile.of_error(error)) is None:
+                raise
+            raise _refusal(said) from None
 
     def execute(self, options: Any, words: list[str]) -> Any:
         """Run with options and the names of tasks.
