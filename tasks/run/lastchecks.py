@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..base.errors import DeployError
 from ..base.problem import Kind, Problem
 from ..base.text import plural
+from ..drifts import words
 from . import result
 from .details import DriftDetails
 from .result import Result, Status
@@ -94,4 +95,6 @@ def _summary(status: Status, found: Outcome) -> str:
         return f"the reason is in the log of {found.run}" if found.run else "the reason is in its log"
     if status is Status.DRIFTED:
         return f"drifted: {plural(found.drifted, 'difference')}{by}"
-    return f"differs from the code: {plural(found.pending, 'change')}{by}"
+    if status is Status.UNDEPLOYED:
+        return f"differs from the code: {plural(found.pending, 'change')}{by}"
+    return words.quiet(())

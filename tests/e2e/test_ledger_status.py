@@ -55,6 +55,8 @@ def test_a_fresh_clone_knows_the_drift_that_another_machine_found(remote: Remote
     assert (shown["drift"]["status"], shown["drift"]["found_at"]) == ("drifted", found["found_at"])
     assert shown["drift"]["differences"] == []
     assert row(other, "c").endswith("up to date")
+    quiet = [document(clone, "status")["stacks"][1]["drift"] for clone in (finder, other)]
+    assert quiet[0] == quiet[1], "without a difference there is nothing to keep apart"
     assert "terraform_data" not in remote.git("show", f"{REF}:head")
 
 
