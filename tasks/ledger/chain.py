@@ -66,6 +66,7 @@ def draft(
     entries: list[tuple[int, bytes]] = []
     touched: dict[str, Shard] = {}
     number, chain, signing = head.sequence, head.chain, _Signing(head, keys)
+    last = number + len(changes)
     for wanted in changes:
         number += 1
         change, name = wanted, record.shard_of(wanted.stack or "")
@@ -76,7 +77,8 @@ def draft(
         entry = Entry(
             kind=change.kind, id=change.id, ledger=head.ledger, project=head.project, environment=head.environment,
             sequence=number, previous=chain, at=change.at, stack=change.stack, plan=change.plan, record=digest,
-            key=change.key, lost=change.lost, facts={**change.facts, **_besides(change)},
+            key=change.key, lost=change.lost,
+            facts={**change.facts, **_besides(change), **(_complete(head) if number == last else {})},
         )  # fmt: skip
         data = statement.seal(entry.content(), statement.STATEMENT, signing.keys(entry)).to_bytes()
         chain = sha256_bytes(data)
@@ -112,6 +114,12 @@ def _besides(change: Change) -> JsonObject:
         found.remove(own)
     others: list[Json] = list(dict.fromkeys(found))
     return {"besides": others} if change.receipt is not None and others else {}
+
+
+def _complete(head: Head) -> JsonObject:
+    """The fact of which deploys were complete, so that the chain shows what the head names."""
+    found: list[Json] = [*head.complete]
+    return {"complete": found} if found else {}
 
 
 class _Signing:
@@ -192,6 +200,7 @@ class Verification:
         self._cut = cut
         self._keys: dict[str, PublicKey] = {}
         self._vouched = start is None
+        self._complete: Json = None  # what the newest entry so far says of complete deploys
         self._expected = head.first
         self._previous = start.previous if start else ""
         self._key: str | None = start.key if start else None
@@ -226,6 +235,8 @@ class Verification:
             self.broken = Broken(None, f"the head does not name {PublicKey(gone[0]).id} among the revoked keys")
         elif self.projects and self.projects[-1] != head.project:
             self.broken = Broken(None, f"the chain is of {self.projects[-1]}, but the head names {head.project}")
+        elif (self._complete or []) != list(head.complete):
+            self.broken = Broken(None, "the head names other complete deploys than the chain: one of them was changed")
         elif not self._vouched:
             self.broken = Broken(
                 head.first, f"the entries before {head.first} are missing, and no checkpoint vouches for them"
@@ -293,6 +304,7 @@ class Verification:
     def _note(self, entry: Entry) -> Broken | None:
         if entry.sequence == 1 and entry.kind is not Kind.INIT:
             return Broken(1, "entry 1 does not start a ledger")
+        self._complete = entry.facts.get("complete")
         if entry.kind is Kind.INIT:
             self.rebuilt = bool(entry.facts.get("rebuilt"))
         if entry.project not in self.projects[-1:]:

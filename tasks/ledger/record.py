@@ -61,6 +61,7 @@ class Kind(StrEnum):
     ROTATE = "rotate"
     RENAME = "rename"
     FORGET = "forget"
+    COMPLETE = "complete"
     CHECKPOINT = "checkpoint"
 
 
@@ -194,8 +195,8 @@ class Entry(Part):
         record: The digest of the stack's new record.
         key: The public key for the entries that follow, in the first entry and wherever it changes.
         lost: Whether the previous key is lost: then only the new one signs the change.
-        facts: Other facts about the event; `from` is the repository's former name, `old` what is wrong with the
-            previous key.
+        facts: Other facts about the event; `complete` has the commits of the last complete deploys that the head beside
+            this entry names, `from` is the repository's former name, `old` what is wrong with the previous key.
     """
 
     format: int = FORMAT

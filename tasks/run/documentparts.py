@@ -203,7 +203,8 @@ class EntryPart(Part):
     sequence: int = Field(description="Its number, from 1.")
     at: str = Field(description="When it happened, by the clock of the machine that wrote it, ISO 8601.")
     kind: str = Field(
-        description="`init`, `deploy`, `verify`, `accept`, `release`, `rotate`, `rename`, `forget`, `checkpoint`."
+        description="`init`, `deploy`, `verify`, `accept`, `release`, `rotate`, `rename`, `forget`, `complete`, "
+        "`checkpoint`."
     )
     stack: str | None = Field(description="The stack; null if it is about the ledger itself.")
     outcome: str | None = Field(description="How the deploy ended: `applied` or `failed`.")

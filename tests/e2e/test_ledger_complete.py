@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.base.files import canonical_json
 from tests.e2e.test_ledger import LEDGER, REF, Remote
+from tests.e2e.test_ledger_trust import Content
 from tests.repository import minimal_config, resource
 
 if TYPE_CHECKING:
@@ -226,3 +229,35 @@ def test_a_ledger_that_is_rebuilt_names_it_still(remote: Remote) -> None:
     assert head(remote)["complete"] == [new]
     assert f"{new[:8]} is deployed" in said(late.doit("deploy", code=1).out)
     assert value(remote) == "1"
+
+
+def test_a_deploy_with_nothing_to_apply_is_a_part_of_the_chain(remote: Remote) -> None:
+    """Else whoever may push could put the ledger back to before it, and no machine would notice."""
+    commit(remote, "2")
+    new, before = revert(remote), version(remote)
+    job = remote.clone()
+    job.doit("deploy", **pipeline(8))
+    assert re.search(rf" complete +- +commit {new[:8]}$", job.doit("log").out, re.MULTILINE)
+    assert "intact: 4 events" in said(job.doit("audit").out)
+    after = version(remote)
+    job.doit("deploy", **pipeline(8))
+    assert version(remote) == after, "nothing new was to be written"
+    remote.git("update-ref", REF, before)
+    for command in ("status", "deploy"):
+        assert "lacks entries that this machine has seen" in said(job.doit(command, code=1, **pipeline(8)).out)
+
+
+@pytest.mark.parametrize("forged", [[], ["0" * 40], ["another", "first"]])
+def test_an_audit_names_a_head_that_names_other_complete_deploys(remote: Remote, forged: list[str]) -> None:
+    commit(remote, "2")
+    new = revert(remote)
+    remote.clone().doit("deploy", **pipeline(8))
+    assert head(remote)["complete"] == [new]
+    content = Content.of(remote)
+    envelope = json.loads(content.head)
+    payload = json.loads(base64.b64decode(envelope["payload"])) | {"complete": forged}
+    envelope["payload"] = base64.b64encode(canonical_json(payload)).decode()
+    content.head = canonical_json(envelope)
+    content.put()
+    done = said(remote.clone().doit("audit", code=1).out)
+    assert "the head names other complete deploys than the chain: one of them was changed" in done
