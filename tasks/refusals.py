@@ -90,10 +90,14 @@ def of_name(word: str, tasks: Sequence[str], before: str | None = None) -> str:
     stacks = [name.partition(":")[2] for name in shown if name.startswith("plan:")]
     if not colon and word in stacks:
         return _unknown(word, f": it is a stack{_of_stack(word, before, shown)}")
+    if not colon and (meant := _at_path(word, stacks)):
+        return _unknown(word, f": it is the folder of a stack{_of_stack(meant, before, shown)}")
     if word in _SYNONYMS and _SYNONYMS[word] in shown:
         hint = f" (did you mean '{_SYNONYMS[word]}'?)"
     elif colon and stage in whole:
         hint = _of_part(stage, stack, shown)
+    elif colon and f"{stack}:{stage}" in shown:
+        hint = f" (did you mean '{stack}:{stage}'?)"
     elif colon and (near := get_close_matches(stage.lower(), whole, n=1)):
         hint = f" (did you mean '{near[0]}:{stack}'?)"
     elif near := get_close_matches(word.lower(), [*whole, *_SYNONYMS], n=1, cutoff=_CLOSE):
@@ -104,8 +108,14 @@ def of_name(word: str, tasks: Sequence[str], before: str | None = None) -> str:
         if before and before not in OF_STACKS:
             hint = f" (the nearest stack is '{near[0]}'{_of_stack(near[0], before, shown)})"
     else:
-        hint = f" (known: {', '.join(whole)})"
+        hint = f" (known: {', '.join(whole)})" if whole else ": dodo.py has none; it needs `from doit_tofu import *`"
     return _unknown(word, hint)
+
+
+def _at_path(word: str, stacks: Sequence[str]) -> str | None:
+    """The stack whose folder a word names, as a shell completes it: `stacks/network/`."""
+    path = f"/{word.rstrip('/')}" if "/" in word else ""
+    return max((stack for stack in stacks if path.endswith(f"/{stack}")), key=len, default=None)
 
 
 def _of_stack(stack: str, before: str | None, shown: Sequence[str]) -> str:
