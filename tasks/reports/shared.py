@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SharedProblem:
-    """A problem, and the stacks that have it, in the order of the report; of the first one it is shown in full.
+class Alike:
+    """What is said of several stacks, in the order of the report; of the first one it is shown in full.
 
     `known` are the names of all stacks, so that commands for these cover no other.
     """
@@ -41,6 +41,11 @@ class SharedProblem:
     def others(self) -> list[str]:
         """The names of the other stacks."""
         return [stack.name for stack in self.stacks[1:]]
+
+    @property
+    def ways(self) -> list[together.Way]:
+        """What can be done about the drift of all of them."""
+        return together.ways([stack.offered for stack in self.stacks if stack.offered], self.known)
 
     @cached_property
     def problem(self) -> Problem | None:
