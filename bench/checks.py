@@ -1,8 +1,9 @@
-"""Thousands of checks at once: `python bench/checks.py [--checks N] [--seconds S] [--only http,https,pods]`.
+"""Thousands of checks at once: `python bench/checks.py [--checks N] [--seconds S] [--only bare,http,https,pods]`.
 
 A server in a process of its own answers every request after the same number of seconds, so that checks that cost
 nothing would all be done then. What is more is ours: the processor time of this process says how much of it. `https`
 trusts the usual CAs and one more, `pods` is the answer of a Kubernetes API over TLS, its address from a kubeconfig.
+`bare` is `requests.get` in a thread for each, as little as a check with this client can take.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
 import certifi
+import requests
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -47,7 +50,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     options.add_argument("--checks", type=int, default=5_000)
     options.add_argument("--seconds", type=float, default=10.0, help="until the server answers")
-    options.add_argument("--only", default="http,https,pods")
+    options.add_argument("--only", default="bare,http,https,pods")
     options.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.serve:
@@ -71,7 +74,10 @@ def main() -> None:
                 "pods": {"kind": "kubernetes_pods", "selector": "app=web", "kubeconfig": str(base / "kubeconfig")},
             }
             for name in chosen.only.split(","):
-                _measure(name, kinds[name], chosen.checks, chosen.seconds)
+                if name == "bare":
+                    _measure_bare(f"http://{_HOST}:{plain}/", chosen.checks, chosen.seconds)
+                else:
+                    _measure(name, kinds[name], chosen.checks, chosen.seconds)
         finally:
             server.kill()
             server.wait()
@@ -81,10 +87,32 @@ def _measure(name: str, keys: dict[str, str], number: int, seconds: float) -> No
     limits = {"look_timeout": 600, "timeout": 600}
     checks = [registry.parse({**keys, **limits}) for _ in range(number)]
     progress = [waiting.Progress(check.title()) for check in checks]
-    wall, processor = time.perf_counter(), time.process_time()
+    began = time.perf_counter(), time.process_time()
     outcomes = waiting.all_of(checks, _looking(Stop(print), Masker()), progress)
-    wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    failed = [outcome.text for outcome in outcomes if not outcome.passed]
+    _row(name, number, seconds, began, [outcome.text for outcome in outcomes if not outcome.passed])
+
+
+def _measure_bare(url: str, number: int, seconds: float) -> None:
+    failed: list[str] = []
+
+    def ask() -> None:
+        with requests.get(url, stream=True, timeout=600) as response:
+            if not response.ok:
+                failed.append(response.reason)
+
+    began = time.perf_counter(), time.process_time()
+    before = threading.stack_size(256 << 10)  # as thousands of looks have
+    threads = [threading.Thread(target=ask) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    threading.stack_size(before)
+    for thread in threads:
+        thread.join()
+    _row("bare", number, seconds, began, failed)
+
+
+def _row(name: str, number: int, seconds: float, began: tuple[float, float], failed: list[str]) -> None:
+    wall, processor = time.perf_counter() - began[0], time.process_time() - began[1]
     print(
         f"  {number:,} {name:<6} {wall:6.1f} s, {wall - seconds:5.1f} more than an answer takes ({wall / seconds:.2f});"
         f" processor time {processor:.1f} s, {processor / number * 1000:.2f} ms each"

@@ -12,7 +12,8 @@ from .ledger.witness import Asked, Judgement, Verdict
 from .run import documents, ledgerof
 from .run.action import FailedText, printing
 from .run.commandline import json_option
-from .run.documents import AuditDocument, FaultPart, WitnessPart
+from .run.documentparts import FaultPart, WitnessPart
+from .run.documents import AuditDocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from .base.errors import DeployError, ExitCode, RunLockedError
 from .base.process import dropped_variables
 from .course import LOCKING, STAGES
 from .engine import encryption
-from .run import before, commandline, deployed, fanout, selection, turns
+from .run import before, commandline, deployed, fanout, lastchecks, selection, turns
 from .run.request import Asked
 from .run.selection import Part
 
@@ -71,6 +71,8 @@ def _prepare(course: Course, tasks: dict[str, Task], selected: list[str]) -> Non
         from .run import baseline
 
         baseline.of(run).begin()
+    if "status" in course.selected:
+        lastchecks.begin(run)
     if run.asked.deploying:
         deployed.refuse_for_deploy(run)
     if course.selected & LOCKING:

@@ -15,7 +15,7 @@ from .artifact import store
 from .base.errors import DeployError
 from .base.problem import Kind
 from .base.text import plural
-from .run import errored, result
+from .run import errored, lastchecks, result
 from .run.assessment import assess_once
 from .run.details import DriftDetails
 from .run.result import Status
@@ -96,7 +96,7 @@ def of(run: Run, name: str) -> Condition:
     """What is known of a stack."""
     stack, found = run.project.stacks[name], Condition(name)
     if run.recording is not None:
-        found.deploying = run.recording.deployed_by.get(name)
+        found.deploying = run.recording.deployers.of(name)
     if os.path.lexists(errored.path(run.project, stack)):
         found.unsaved = f"{stack.path}/{errored.FILE}"
     try:
@@ -111,9 +111,7 @@ def of(run: Run, name: str) -> Condition:
 
         run.ages = True
         found.plan = acceptance.readiness(run, stack, found.assessment)
-    found.check = result.last_check(run.layout, name, last, run.say_once)
-    if found.check is not None and found.check.failed:
-        found.earlier = result.check_before(run.layout, name, last, run.say_once)
+    found.check, found.earlier = lastchecks.of(run, name, last)
     found.notes = [*_notes(found), *_of_checks(run, stack, last, found.assessment)]
     return found
 

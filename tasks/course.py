@@ -57,7 +57,8 @@ class Course:
     def exit_code(self) -> ExitCode:
         """The exit code, as far as the run has come."""
         statuses = {item.status for item in self.run.results.values()}
-        if self.errors or self.shown or self.run.stop.requested or statuses & {Status.FAILED, Status.NOT_RUN}:
+        is_cut = self.run.stop.requested or self.run.output.undelivered
+        if self.errors or self.shown or is_cut or statuses & {Status.FAILED, Status.NOT_RUN}:
             return ExitCode.FAILED
         if "drift" not in self.selected:
             return ExitCode.OK

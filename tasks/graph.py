@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .project.stackgraph import StackGraph
     from .run.commandline import OptionDict
-    from .run.documents import NodePart
+    from .run.documentparts import NodePart
     from .run.run import Run
     from .run.taskdict import TaskDict
 
@@ -68,7 +68,7 @@ def as_dot(graph: StackGraph) -> str:
 
 def nodes(graph: StackGraph) -> list[NodePart]:
     """The stacks in the order of a deploy, for programs: each with what it needs, and its wave."""
-    from .run.documents import NodePart
+    from .run.documentparts import NodePart
 
     waves = {name: number for number, wave in enumerate(graph.waves(), 1) for name in wave}
     return [NodePart(name=name, needs=sorted(graph.needs[name]), wave=waves[name]) for name in graph.order]
@@ -76,7 +76,8 @@ def nodes(graph: StackGraph) -> list[NodePart]:
 
 def as_document(run: Run) -> str:
     """The graph as the document of `--json`; stacks that need each other are among its problems."""
-    from .run.documents import GraphDocument, ProblemPart, text
+    from .run.documentparts import ProblemPart
+    from .run.documents import GraphDocument, text
 
     stacks = nodes(run.project.graph)
     problems = [ProblemPart.of(each) for fault in run.project.faults.values() for each in run.problems(fault)]

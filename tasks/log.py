@@ -11,7 +11,8 @@ from .base.unseen import one_line
 from .run import documents, ledgerof
 from .run.action import printing
 from .run.commandline import json_option
-from .run.documents import EntryPart, LeasePart, LogDocument
+from .run.documentparts import EntryPart, LeasePart
+from .run.documents import LogDocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,11 +61,17 @@ def _text(run: Run, most: int, stacks: list[str], as_json: bool = False) -> str:
         lease = LeasePart(label=head.lease.label, since=head.lease.since) if head.lease else None
         parts = [_part(entry) for entry in shown]
         document = LogDocument(
-            environment=run.project.environment, problems=[], entries=parts, earlier=left, deploying=lease
+            environment=run.project.environment,
+            problems=[],
+            entries=parts,
+            earlier=left,
+            deploying=lease,
+            complete=list(head.complete),
         )
         return documents.text(document)
     lines = [_line(entry) for entry in reversed(shown)]
     lines += [f"... and {left} earlier; `--most 0` shows all"] if left else []
+    lines += [f"last complete deploy: {', '.join(map(short, head.complete))}"] if head.complete else []
     lines += [f"now: {head.lease.label} has been deploying since {head.lease.since}"] if head.lease else []
     return "\n".join(lines) or "nothing has been deployed yet"
 

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from .base.clock import now
 from .base.errors import ConfigError, LedgerError
-from .base.problem import doit
 from .ledger.record import Change, Kind
 from .run import entries, ledgerof, observing
 
 if TYPE_CHECKING:
     from .base.jsonvalue import JsonObject
-    from .ledger.record import Head
     from .run.recording import Recording
     from .run.run import Run
 
@@ -36,7 +34,7 @@ def rename(run: Run, found: Recording) -> str:
         session.identity = here
     lines = [f"ledger    it is that of {head.project} already"]
     if here.problem(head) is not None:
-        _require_free(head)
+        ledgerof.require_free(head)
         facts: JsonObject = {"from": head.project, "to": here.project, **entries.reason(found.settings, reason)}
         new = {"project": here.project, "formerly": (*head.formerly, head.project)}
         change = Change(Kind.RENAME, secrets.token_hex(16), now(), facts=facts)
@@ -44,15 +42,6 @@ def rename(run: Run, found: Recording) -> str:
         lines = [f"ledger    of {here.project} from now on; until now it was of {head.project}"]
         lines.append("  clones with the former address are refused: `git remote set-url origin ADDRESS` there")
     return "\n".join([*lines, *_observations(run)])
-
-
-def _require_free(head: Head) -> None:
-    """Refuse to rename it under a run: that would not know its ledger again at its end."""
-    if head.lease is not None:
-        raise LedgerError(
-            f"{head.lease.label} has been deploying since {head.lease.since}", untouched=_UNCHANGED,
-            next_step=("wait for it to end; if it died: ", doit("reason=WHY", "ledger", "release")),
-        )  # fmt: skip
 
 
 def _observations(run: Run) -> list[str]:

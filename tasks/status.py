@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import conditions
 from .base.errors import SeveralErrors
-from .base.text import plural
+from .base.text import plural, short
 from .conditions import Mark
 from .run import removed
 from .run.action import printing
@@ -75,6 +75,8 @@ def _closing(run: Run, found: list[Condition], stacks: int) -> list[str]:
     """The lines below the table: what there is in all, and what to do next."""
     counts = conditions.totals(found)
     lines = [f"{run.project.environment}: {conditions.summary(counts, stacks)}{_steps(run, found, counts)}"]
+    if run.recording is not None and run.recording.complete:
+        lines.append(f"  last complete deploy: {', '.join(map(short, run.recording.complete))}")
     if holder := run.lock.holder():
         lines.append(f"  another run is in progress, so this may be changing: {holder}")
     lines += [f"  {line}" for line in removed.lines(run)]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from . import conditions
 from .artifact import reasons
 from .reports import surface
-from .run import documents
+from .run import documents, removed
 from .run.action import FailedText
-from .run.documents import DeployedPart, ProblemPart, ReasonPart, StackPart, StatusDocument
+from .run.documentparts import DeployedPart, ProblemPart, ReasonPart, RemovedPart, StackPart
+from .run.documents import StatusDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from .artifact.reasons import Reason
     from .artifact.receipt import Receipt
     from .conditions import Condition
-    from .run.documents import DriftedPart
+    from .run.documentparts import DriftedPart
     from .run.result import Result
     from .run.run import Run
 
@@ -27,7 +28,11 @@ def text(run: Run) -> str:
     found = [conditions.of(run, name) for name in run.project.graph.order]
     said = run.mask.text(conditions.summary(conditions.totals(found), len(found)))
     stacks, environment = [_part(run, each) for each in found], run.project.environment
-    shown = documents.text(StatusDocument(environment=environment, verdict=said, stacks=stacks, problems=[]))
+    former = [RemovedPart(name=each.name, commit=each.commit, summary=each.text) for each in run.once(removed.found)]
+    complete = list(run.recording.complete) if run.recording is not None else []
+    shown = documents.text(StatusDocument(
+        environment=environment, verdict=said, stacks=stacks, removed=former, complete=complete, problems=[],
+    ))  # fmt: skip
     return FailedText(shown) if any(stack.problem for stack in stacks) else shown
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import audit, rekeying, releasing, renaming
+from . import audit, forgetting, rekeying, releasing, renaming
 from .base import ci
 from .base.clock import now
 from .base.errors import ConfigError, LedgerError, nearest
@@ -22,7 +22,8 @@ from .ledger.record import Change, Head, Kind
 from .run import documents, entries, ledgerof, rebuilding
 from .run.action import FailedText, printing
 from .run.commandline import JSON, json_option
-from .run.documents import LeasePart, LedgerDocument, ProblemPart
+from .run.documentparts import LeasePart, ProblemPart
+from .run.documents import LedgerDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -122,18 +123,20 @@ def _rebuild(run: Run, found: Recording, rest: Sequence[str]) -> str:
     with _alone(run, "rebuild"):
         encryption.require(run.project, plans=False)
         run.project.keyring.prepare()
-        left = remains.read(session.home, over) if over is not None else {}
-        stacks = rebuilding.collect(run, [Path(folder) for folder in rest], left)
+        left = remains.read(session.home, over) if over is not None else remains.Left()
+        stacks = rebuilding.collect(run, [Path(folder) for folder in rest], left.stacks)
         facts: JsonObject = {
             "rebuilt": True, "replaces": replaced, **entries.reason(found.settings, reason),
             "stacks": {name: {"from": item.source, "certain": item.certain} for name, item in stacks.items()},
         }  # fmt: skip
         begin = Change(Kind.INIT, secrets.token_hex(16), now(), key=public, facts=facts)
-        head = _new_head(run, found).model_copy(update={"complete": remains.complete(over) if over else ()})
+        head = _new_head(run, found).model_copy(update={"complete": left.complete})
         session.begin(head, [begin, *entries.of_found(run, found.settings, stacks)], over)
         found.restart()
     lines = [f"ledger    rebuilt at {session.home.name}, from {plural(len(stacks), 'stack')}"]
     lines += [f"  {name}: {_found(item)}" for name, item in stacks.items()]
+    if former := sorted(set(left.stacks) - set(run.project.stacks)):
+        lines.append(f"  {few(former, _SHOWN)}: in the ledger that it replaces, but not in the code, so not taken over")
     if unknown := [name for name, item in stacks.items() if not item.commits]:
         what = "their commits are" if len(unknown) > 1 else "its commit is"
         lines.append(f"  {few(unknown, _SHOWN)}: {what} not known, so no older one is refused: deploy the newest")
@@ -183,11 +186,8 @@ def _to_replace(found: Recording) -> tuple[Version | None, str]:
             raise session.problem(failed)
         return session.version, f"{replaced}: {session.problem(failed).message}"
     head = session.head
-    if head is not None and head.lease is not None:
-        raise LedgerError(
-            f"{head.lease.label} has been deploying since {head.lease.since}", untouched=_UNCHANGED,
-            next_step=("wait for it to end; if it died: ", doit("reason=WHY", "ledger", "release")),
-        )  # fmt: skip
+    if head is not None:
+        ledgerof.require_free(head)
     return session.version, f"ledger {head.ledger[:8]} at entry {head.sequence}" if head else replaced
 
 
@@ -360,4 +360,6 @@ _DOES: dict[str, Callable[[Run, Recording], str]] = {
     "rotate": rekeying.rotate, "revoke": rekeying.revoke, "rename": renaming.rename,
     "key": lambda run, found: _key(),  # noqa: ARG005 - takes no ledger
 }  # fmt: skip
-_WITH_MORE: dict[str, Callable[[Run, Recording, Sequence[str]], str]] = {"prune": _prune, "rebuild": _rebuild}
+_WITH_MORE: dict[str, Callable[[Run, Recording, Sequence[str]], str]] = {
+    "prune": _prune, "rebuild": _rebuild, "forget": forgetting.forget,
+}  # fmt: skip

@@ -128,7 +128,7 @@ class Formats:
             log="\n".join(problem.text for problem in problems),
             where=Where(first.path, first.line) if first is not None else None,
             stack=stack.name,
-            untouched="nothing was planned or applied",
+            untouched="nothing was applied",
             next_step=(
                 *(["correct the errors above"] if broken else []),
                 *([" and "] if broken and unformatted else []),

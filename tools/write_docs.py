@@ -1,6 +1,6 @@
 """Writes what is generated from types: `docs/configuration.md` and both schemas.
 
-They come from `tasks/project/model/` and `tasks/run/documents.py`.
+They come from `tasks/project/model/` and `tasks/run/documents.py` and `tasks/run/documentparts.py`.
 """
 
 from __future__ import annotations

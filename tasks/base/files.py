@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _ERRORS = (
     "surrogatepass"  # Python turns a file name that is not UTF-8 into lone surrogates; `json.loads` reads them back
 )
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LONGEST_NOTE = 4096
 LARGEST_RECORD = 1 << 28
 DEEPEST = 200  # of all that the engine and this product write, nothing is nested a tenth as deep
@@ -102,6 +103,7 @@ def write_all(contents: Mapping[Path, bytes]) -> None:
     """
     written: dict[Path, str] = {}
     made: set[Path] = set()
+    token = os.urandom(8).hex()
     path: Path | None = None
     try:
         try:
@@ -109,7 +111,8 @@ def write_all(contents: Mapping[Path, bytes]) -> None:
                 if path.parent not in made:
                     plain.make_folder(path.parent)
                     made.add(path.parent)
-                descriptor, written[path] = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+                written[path] = f"{path.parent}/.{path.name}.{token}"  # `mkstemp` makes each name anew
+                descriptor = os.open(written[path], _NEW, 0o600)
                 with os.fdopen(descriptor, "wb") as stream:
                     stream.write(data)
             _flush(list(written.values()))

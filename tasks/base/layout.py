@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import plain
+from .errors import ConfigError
 from .files import write_atomic
 
 if TYPE_CHECKING:
@@ -281,8 +282,19 @@ def state_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """The user's cache of engines and providers: `DOIT_TOFU_CACHE`, else the platform's cache folder."""
+    """The user's cache of engines and providers: `DOIT_TOFU_CACHE`, else the platform's cache folder.
+
+    Raises:
+        ConfigError: Nothing says where that is.
+    """
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen).expanduser().absolute()
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "doit-tofu"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "doit-tofu"
+    except RuntimeError as error:  # no HOME, and a user whom the system does not know, as in a container
+        raise ConfigError(
+            "there is no home folder for the cache of engines and providers",
+            untouched="nothing was planned or applied",
+            next_step=f"set HOME, or {CACHE_VARIABLE} to a folder that can be written",
+        ) from error

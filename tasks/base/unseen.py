@@ -18,9 +18,13 @@ _BREAKS = re.compile(r"[\n\t]+")
 
 def visible(text: str) -> str:
     r"""The text with each invisible character as an escape: `\r`, `\x1b`, `\u202e`."""
+    if text.isascii() and text.isprintable():  # nearly all are, and a record has dozens
+        return text
     return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1].replace("\\u00", "\\x"), text)
 
 
 def one_line(text: str) -> str:
     """`visible`, on one line: what others wrote must not look like a line of ours."""
+    if text.isascii() and text.isprintable():
+        return text
     return _BREAKS.sub(" ", visible(text))

@@ -241,7 +241,7 @@ def _run(run: Run, job: Job, command: list[str], *, checked: bool = True) -> Non
     if run.stop.requested:
         raise StoppedError(
             f"image {job.name} was stopped",
-            untouched="nothing was planned or applied",
+            untouched="nothing was applied",
             next_step="run the same command again; it continues from here",
         )
     how = process.how(ended.code, job.timeout)
@@ -259,5 +259,5 @@ def _digest(job: Job, text: str) -> str:
 def _error(run: Run, job: Job, message: str, next_step: str = hints.OTHERWISE, *, log: str = "") -> BuildError:
     return BuildError(
         f"image '{job.name}': {message}", key=f"images.{job.name}", where=run.project.loaded.where("images", job.name),
-        untouched="nothing was planned or applied", next_step=next_step, log=log,
+        untouched="nothing was applied", next_step=next_step, log=log,
     )  # fmt: skip

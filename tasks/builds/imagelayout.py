@@ -151,7 +151,7 @@ class ImageLayout:
     def _error(self, message: str) -> RegistryError:
         return RegistryError(
             f"the image layout {self._name} {message}",
-            untouched="nothing was planned or applied",
+            untouched="nothing was applied",
             next_step=f"is {self._folder} writable, with free disk space? if you remove it, a new one is created",
         )
 

@@ -168,7 +168,7 @@ def _made(run: Run, name: str, place: _Place) -> tuple[str, str]:
     if there != digest:
         raise RegistryError(
             f"{place.host}: {context.tag} was pushed as {digest}, but the registry has {there or 'no such tag'}",
-            untouched="nothing was planned or applied",
+            untouched="nothing was applied",
             next_step="if another job has just pushed the same tag, run the same command again",
         )
     if key := run.project.keyring.artifact:
@@ -234,7 +234,7 @@ def _build(run: Run, name: str, chosen: builder.Builder, place: _Place) -> str:
         raise BuildError(
             f"image '{name}' needs the secrets in {', '.join(missing)}, which are not set here",
             key=f"images.{name}.secrets", where=run.project.loaded.where("images", name, "secrets"),
-            untouched="nothing was planned or applied", next_step=f"set {', '.join(missing)}",
+            untouched="nothing was applied", next_step=f"set {', '.join(missing)}",
         )  # fmt: skip
     run.mask.add(os.environ[variable] for variable in settings.secrets.values())
     _sweep()
@@ -277,7 +277,7 @@ def _stage(run: Run, name: str, folder: Path) -> None:
     if now.tag != context.tag:
         raise BuildError(
             f"image '{name}': its files changed during this run",
-            untouched="nothing was planned or applied", next_step="run the same command again",
+            untouched="nothing was applied", next_step="run the same command again",
         )  # fmt: skip
     prefix = "" if context.folder in (".", "") else f"{context.folder.rstrip('/')}/".removeprefix("./")
     paths = list(context.files)

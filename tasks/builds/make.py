@@ -123,7 +123,7 @@ def _step(run: Run, name: str, command: tuple[str, ...] | list[str], env: Mappin
     if run.stop.requested:
         raise StoppedError(
             f"build {name} was stopped",
-            untouched="it does not count as built; nothing was planned or applied",
+            untouched="it does not count as built; nothing was applied",
             next_step="run the same command again; it builds from scratch",
         )
     how = process.how(ended.code, build.timeout)
@@ -193,7 +193,7 @@ def _held(run: Run, name: str) -> AbstractContextManager[int]:
 def _error(run: Run, name: str, message: str, next_step: str, *, log: str = "") -> BuildError:
     return BuildError(
         message, where=run.project.loaded.where("builds", name), key=f"builds.{name}",
-        untouched="it does not count as built; nothing was planned or applied", next_step=next_step, log=log,
+        untouched="it does not count as built; nothing was applied", next_step=next_step, log=log,
     )  # fmt: skip
 
 

@@ -260,5 +260,5 @@ class Registry:
     def _error(self, message: str, next_step: str) -> RegistryError:
         return RegistryError(
             f"registry {self._repository.host}: {message}",
-            untouched="nothing was planned or applied", next_step=next_step,
+            untouched="nothing was applied", next_step=next_step,
         )  # fmt: skip

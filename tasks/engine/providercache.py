@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..base.errors import EngineError, RecordError
 from ..base.files import locked, read_json, write_json
+from ..base.layout import CACHE_VARIABLE, cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,6 +29,24 @@ _PACKAGE = "*/*/*/*/*"  # host, namespace, type, version, platform
 _BINARY = "terraform-provider-"
 _MISMATCH = re.compile("(does not|doesn't) match (any of the checksums|the content of the downloaded package)")
 _PAUSE = 0.02
+
+
+def folder() -> Path:
+    """The folder of the cache, made if it is missing.
+
+    Raises:
+        EngineError: It cannot be made.
+    """
+    path = cache_dir() / "providers"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EngineError(
+            f"cannot make the provider cache {path}: {error.strerror}",
+            untouched="nothing was planned or applied",
+            next_step=f"set {CACHE_VARIABLE} to a folder that can be written, then run the same command again",
+        ) from error
+    return path
 
 
 def locked_providers(lock_file: Path) -> list[str]:

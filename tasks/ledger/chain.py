@@ -81,6 +81,8 @@ def draft(
         data = statement.seal(entry.content(), statement.STATEMENT, signing.keys(entry)).to_bytes()
         chain = sha256_bytes(data)
         entries.append((number, data))
+        if change.stack is not None and change.kind is Kind.FORGET:
+            touched.setdefault(name, dict(shards.get(name, {}))).pop(change.stack, None)
         if change.stack is not None and change.receipt is not None:
             touched[name][change.stack] = Record.model_validate(
                 {
@@ -305,6 +307,8 @@ class Verification:
             self.records = {**dropped, **self.records}
         if entry.stack is not None and entry.record is not None:
             self.records[entry.stack] = (entry.sequence, entry.record)
+        if entry.stack is not None and entry.kind is Kind.FORGET:
+            self.records.pop(entry.stack, None)
         return None
 
     def _judge_records(self, shards: Iterable[Shard]) -> Broken | None:

@@ -36,6 +36,35 @@ class Drift(Part):
     changed: Shown = ""
 
 
+class Outcome(Part):
+    """How a check ended, so that `status` tells of it on every machine.
+
+    Args:
+        status: How, as results have it: `ok`, `drifted`, `undeployed`, `failed`.
+        began: When the check of the stack began, by the clock of its run, as results have it.
+        run: The label of its run.
+        plan: The SHA-256 of the plan that was applied last; empty if none was. After a deploy, it is another one.
+        drifted: How many differences came from outside of the code.
+        pending: How many changes undeployed code would make.
+        stopped: Whether it was stopped.
+        text: The result in words; empty unless `ledger.public` is set, as it names addresses.
+    """
+
+    status: Shown
+    began: Shown
+    run: Shown = ""
+    plan: Shown = ""
+    drifted: int = 0
+    pending: int = 0
+    stopped: bool = False
+    text: Shown = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it came to no answer."""
+        return self.status == "failed"
+
+
 class Checked(Part):
     """The latest check of a stack for drift.
 
@@ -44,12 +73,21 @@ class Checked(Part):
         tried: When a check last failed, or what it found was not recorded, if that was later.
         turn: The number of the latest look at it, over all stacks and runs, as clocks differ and seconds are long.
         drifts: What it found, by the digest of the address.
+        last: How the latest check ended.
+        ended: How the last one ended that came to an answer, if the latest one failed.
     """
 
     at: Shown
     tried: Shown = ""
     turn: int = 0
     drifts: dict[str, Drift] = {}  # noqa: RUF012 - pydantic copies it
+    last: Outcome | None = None
+    ended: Outcome | None = None
+
+    def after(self, outcome: Outcome) -> Checked:
+        """It, once another check has ended."""
+        answer = self.ended if self.last is None or self.last.failed else self.last
+        return self.model_copy(update={"last": outcome, "ended": answer if outcome.failed else None})
 
     @property
     def looked(self) -> str:
@@ -107,6 +145,7 @@ class Update:
         checked: For each stack that was checked for drift: the fingerprint of every drift, by digest of the address.
         tried: The stacks that were looked at, but not `checked`: what was known of them stays.
         order: The stacks in the order in which they were looked at.
+        outcomes: How the checks of stacks ended.
         noted: For each channel the incidents that it was notified of, by key.
         ended: For each channel the keys of incidents that are over.
         stacks: The stacks that exist; None keeps those of stacks that no longer do.
@@ -117,6 +156,7 @@ class Update:
     checked: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     tried: Collection[str] = ()
     order: Sequence[str] = ()
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     noted: Mapping[str, Mapping[str, Incident]] = field(default_factory=dict)
     ended: Mapping[str, Collection[str]] = field(default_factory=dict)
     stacks: Collection[str] | None = None
@@ -128,6 +168,10 @@ class Update:
             stacks[name] = self._check(stacks.get(name), found)
         for name in self.tried:
             stacks[name] = (stacks.get(name) or Checked(at="")).model_copy(update={"tried": self.at})
+        for name, outcome in self.outcomes.items():
+            before = known.stacks.get(name) or Checked(at="")
+            after = before.after(outcome)
+            stacks[name] = (stacks.get(name) or before).model_copy(update={"last": after.last, "ended": after.ended})
         first = 1 + max((item.turn for item in stacks.values()), default=0)
         for turn, name in enumerate((name for name in self.order if name in stacks), start=first):
             stacks[name] = stacks[name].model_copy(update={"turn": turn})

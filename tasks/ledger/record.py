@@ -60,6 +60,7 @@ class Kind(StrEnum):
     RELEASE = "release"
     ROTATE = "rotate"
     RENAME = "rename"
+    FORGET = "forget"
     CHECKPOINT = "checkpoint"
 
 
@@ -188,7 +189,7 @@ class Entry(Part):
         sequence: Its number; the first is 1.
         previous: The SHA-256 of the entry before; empty in the first.
         at: When it happened, by the writer's clock: for people only, not for ordering.
-        stack: The stack it is about.
+        stack: The stack it is about; one that is forgotten has no record from here on.
         plan: The SHA-256 of the plan that was applied.
         record: The digest of the stack's new record.
         key: The public key for the entries that follow, in the first entry and wherever it changes.

@@ -49,8 +49,21 @@ class Remains:
         self.commits = list(dict.fromkeys([*self.commits, *found]))
 
 
-def read(home: Home, version: Version) -> dict[str, Remains]:
-    """What a version says of each stack; where a record cannot be read, what the stack's last entry says.
+@dataclass(frozen=True)
+class Left:
+    """What is left of a ledger.
+
+    Args:
+        stacks: What is left of each stack's record.
+        complete: The commits of the last complete deploys; none if the head cannot be read.
+    """
+
+    stacks: Mapping[str, Remains] = field(default_factory=dict)
+    complete: tuple[str, ...] = ()
+
+
+def read(home: Home, version: Version) -> Left:
+    """What a version says; where a stack's record cannot be read, what the stack's last entry says.
 
     Args:
         home: The ledger's home.
@@ -59,7 +72,11 @@ def read(home: Home, version: Version) -> dict[str, Remains]:
     try:
         head, _ = record.read_head(version.head)
     except FormatError:
-        return _by_entries(home, version, {})
+        return Left(_by_entries(home, version, {}))
+    return Left(_stacks(home, version, head), tuple(filter(_COMMIT.fullmatch, head.complete)))
+
+
+def _stacks(home: Home, version: Version, head: Head) -> dict[str, Remains]:
     shards = list(_shards(home, version, head))
     found = {
         stack: _of_receipt(item.receipt, applied=bool(item.receipt.get("plan_sha256")))
@@ -72,15 +89,6 @@ def read(home: Home, version: Version) -> dict[str, Remains]:
         known.begun = True
         known.add(item.commits or [""])
     return found
-
-
-def complete(version: Version) -> tuple[str, ...]:
-    """The commits of the last complete deploys, as a version's head names them; none if it cannot be read."""
-    try:
-        head, _ = record.read_head(version.head)
-    except FormatError:
-        return ()
-    return tuple(commit for commit in head.complete if _COMMIT.fullmatch(commit))
 
 
 def _shards(home: Home, version: Version, head: Head) -> Iterator[Shard]:
@@ -113,6 +121,8 @@ def _by_entries(home: Home, version: Version, known: Mapping[str, Remains]) -> d
     """What is known already, and of all other stacks what their last entries say."""
     found: dict[str, Remains] = {}
     for entry in _entries(home, version):
+        if entry.stack is not None and entry.kind is Kind.FORGET:
+            found.pop(entry.stack, None)
         if entry.stack is None or entry.record is None or entry.stack in known:
             continue
         new, before = _of_receipt(entry.facts, applied=entry.plan is not None), found.get(entry.stack)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..base.errors import LedgerError
@@ -154,6 +155,12 @@ def undropped(name: str, error: HomeError) -> LedgerError:
         "the older entries were not dropped: another run wrote to the ledger at that moment",
         where=name, untouched="the checkpoint is recorded, and the ledger is whole", next_step=step,
     )  # fmt: skip
+
+
+def before_apply(error: LedgerError) -> LedgerError:
+    """The error of a deploy before its first apply: nothing was applied either."""
+    problem = error.problem
+    return error.saying(replace(problem, untouched=_NOT_APPLIED)) if problem.untouched == _UNTOUCHED else error
 
 
 def older(name: str, what: str, needs: str) -> LedgerError:

@@ -120,4 +120,8 @@ class Sources:
         """The error message for a stack that is not there: unknown, or disabled."""
         if (settings := self.config.stacks.get(name)) is not None and not settings.enabled:
             return f"stack '{name}' is disabled in environment '{self.environment}'"
+        for pattern in self.config.discover:
+            folder = posixpath.join(pattern.partition("*")[0], name)
+            if (self.root / folder).is_dir():
+                return f"'{name}' is no stack: its folder {folder} has no configuration (*.tf)"
         return f"unknown stack '{name}'{nearest(name, list(self.stacks))}"

@@ -205,7 +205,7 @@ class Console:
         """
         run, found = self._run, list(self._run.results.values())
         lines = ["", *self._counted(selected, found)]
-        if text := tally.planned(found, "deploy" if "deploy" in selected else "plan"):
+        if text := tally.of_stage(found, "deploy" if "deploy" in selected else "plan"):
             lines.append(f"changes   {text}")
         lines += [f"address   {run.mask.text(text)}" for text in self._addresses(found) if "deploy" in selected]
         lines += [f"report    {path}" for path in reports]

@@ -123,7 +123,7 @@ def _rows(found: Problem, listed: str) -> list[Styled]:
     more = [f"  … {plural(left, 'more line')} above"] if left else []
     places = replace(found, stack=None, untouched=None, next=(), details=()).rows()
     rest = replace(found, where=None, stack=None, details=())
-    said = [Styled(f"  | {text}", quoted=True) for text in _cause(found)]
+    said = [Styled(f"  | {text}") for text in _cause(found)]
     head = [*(f"  {text}" for text in details), *more, *places]
     return [*map(Styled, head), *said, *map(Styled, _fit(rest.rows(), listed))]
 

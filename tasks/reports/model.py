@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -14,7 +13,7 @@ from ..base.text import plural
 from ..drifts import words
 from ..policy.finding import SEVERITIES
 from ..run.result import Status
-from . import causes, remarks, stackreport, tally, together
+from . import causes, remarks, shared, stackreport, tally, together
 from .shared import Alike, SharedChange, SharedFinding
 
 if TYPE_CHECKING:
@@ -37,9 +36,6 @@ class Outcome(StrEnum):
     DESTRUCTIVE = "destructive"
     CHANGES = "changes"
     NOTHING = "nothing"
-
-
-_MANY = 4  # stacks that change alike are one row from so many on
 
 
 @dataclass(frozen=True)
@@ -190,13 +186,7 @@ class Report:
 
     @cached_property
     def _alike(self) -> dict[str, str]:
-        """Of stacks of which many change alike and none failed, the name of the first of them."""
-        calm = [stack for stack in self.shown if stack.problem is None and stack.status is not Status.NOT_RUN]
-        many = Counter(stack.likeness for stack in calm)
-        firsts: dict[tuple[object, ...], str] = {}
-        return {
-            stack.name: firsts.setdefault(stack.likeness, stack.name) for stack in calm if many[stack.likeness] >= _MANY
-        }
+        return shared.alike(self.shown)
 
     def _likened_to(self, found: Alike) -> list[str]:
         """The stacks of a cause that are told of as the first one, in the same words."""
@@ -321,7 +311,7 @@ class Report:
                 else "No stack is affected: nothing would be deployed."
             )
         counts = self.counts
-        parts = [plural(planned, "plan") + f" ({tally.total(counts) or counts.text()})"] if planned else []
+        parts = [plural(planned, "plan") + f" ({tally.total(counts, done=False) or counts.text()})"] if planned else []
         parts += [f"{deferred} deferred"] if deferred else []
         parts += [f"{skipped} skipped"] if (skipped := len(self.having(Status.SKIPPED))) else []
         lost = counts.destroy + counts.replace
@@ -358,8 +348,9 @@ class Report:
             return f"The code of {adopted[0].name} took over drift; nothing is committed or deployed yet."
         if not any(numbers.values()):
             return f"No drift: all {plural(len(self.stacks), 'stack')} as deployed.{more}"
-        text = ", ".join(f"{number} {what}" for what, number in numbers.items())
-        return f"{text}, {len(self.stacks)} in all.{more}"
+        (first, number), *rest = ((what, number) for what, number in numbers.items() if number)
+        text = f"{number} of {plural(len(self.stacks), 'stack')} {first}"
+        return ", ".join([text, *(f"{number} {what}" for what, number in rest)]) + f".{more}"
 
     @property
     def news(self) -> dict[str, int]:

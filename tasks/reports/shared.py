@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ..run.result import Status
 from . import together
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from ..base.problem import Problem
     from ..policy.finding import Finding
-    from ..run.result import Status
     from .stackreport import Change, StackReport
+
+
+_MANY = 4  # stacks that change alike are one row from so many on
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,16 @@ class Alike:
     def error(self) -> str:
         """What went wrong in all of them, without the log."""
         return self.problem.text() if self.problem else self.first.error
+
+
+def alike(stacks: Iterable[StackReport]) -> dict[str, str]:
+    """Of stacks of which many change alike and none failed, by name, the name of the first of them."""
+    calm = [stack for stack in stacks if stack.problem is None and stack.status is not Status.NOT_RUN]
+    many = Counter(stack.likeness for stack in calm)
+    firsts: dict[tuple[object, ...], str] = {}
+    return {
+        stack.name: firsts.setdefault(stack.likeness, stack.name) for stack in calm if many[stack.likeness] >= _MANY
+    }
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from ..drifts.classes import Delta
 from ..run.details import DriftDetails
-from ..run.documents import (
+from ..run.documentparts import (
     ChangePart,
     CountsPart,
-    DriftDocument,
     DriftedPart,
     DriftPart,
-    PlanDocument,
     PlannedPart,
     ProblemPart,
     ResolvedPart,
     RulePart,
     WayPart,
 )
+from ..run.documents import DriftDocument, PlanDocument
 from . import write
 from .diff import of_change
 from .stackreport import drift_ways

@@ -22,13 +22,13 @@ MANY = 10  # from so many tasks of a stage on, each says how many there are
 _SHOWN = 6
 _CHANGING = ("deploy", "plan")  # the counts of a deploy are those of its plans
 _WORDS = {
-    "destroy": "destroyed",
-    "replace": "replaced",
-    "forget": "forgotten",
-    "change": "changed",
-    "add": "created",
-    "imports": "imported",
-    "move": "moved",
+    "destroy": ("destroyed", "to destroy"),
+    "replace": ("replaced", "to replace"),
+    "forget": ("forgotten", "to forget"),
+    "change": ("changed", "to change"),
+    "add": ("created", "to create"),
+    "imports": ("imported", "to import"),
+    "move": ("moved", "to move"),
 }
 
 
@@ -79,7 +79,7 @@ class Tally:
         with self._lock:
             items = sorted(self._under_way.items())
             head = [f"{stage} {self._ended[stage]}/{self._total[stage]}" for stage in STAGES if self._going(stage)]
-            head += [text] if (text := total(self._current())) else []
+            head += [text] if (text := self._changes()) else []
             head += [f"{self._failed} failed"] if self._failed else []
         if not items:
             return []
@@ -95,22 +95,29 @@ class Tally:
         """Whether a stage has begun and is not over."""
         return self._total[stage] > 1 and 0 < self._ended[stage] < self._total[stage]
 
-    def _current(self) -> Counter[str]:
-        return next((self._counts[stage] for stage in _CHANGING if self._ended[stage]), Counter())
+    def _changes(self) -> str:
+        stage = next((stage for stage in _CHANGING if self._ended[stage]), "")
+        return total(self._counts[stage], done=stage != "plan") if stage else ""
 
 
-def total(counts: Counter[str] | Counts) -> str:
-    """What all of it comes to, as a person reads it, the worst first: `6 destroyed, 1 replaced, 13 changed`."""
+def total(counts: Counter[str] | Counts, *, done: bool = True) -> str:
+    """What all of it comes to, as a person reads it, the worst first: `6 destroyed, 1 replaced, 13 changed`.
+
+    Args:
+        counts: How much of each.
+        done: False for a plan, of which nothing has happened yet: `6 to destroy, 1 to replace`.
+    """
     numbers = asdict(counts) if isinstance(counts, Counts) else counts
+    told = {kind: words[not done] for kind, words in _WORDS.items()}
     if set(numbers) - {kind for kind, number in numbers.items() if not number} == {"outputs"}:
-        return f"{plural(numbers['outputs'], 'output')} changed"
-    return few([f"{numbers[kind]:,} {word}" for kind, word in _WORDS.items() if numbers.get(kind)], len(_WORDS))
+        return f"{plural(numbers['outputs'], 'output')} {told['change']}"
+    return few([f"{numbers[kind]:,} {word}" for kind, word in told.items() if numbers.get(kind)], len(_WORDS))
 
 
-def planned(results: Iterable[Result], stage: str) -> str:
-    """`total` of what the tasks of a stage change."""
+def of_stage(results: Iterable[Result], stage: str) -> str:
+    """`total` of what the tasks of a stage have changed, or would change where the stage only plans."""
     found: Counter[str] = Counter()
     for item in results:
         if item.stage == stage and item.status is Status.OK:
             found.update(item.counts)
-    return total(found)
+    return total(found, done=stage != "plan")

@@ -36,7 +36,9 @@ def problem(found: Sequence[tuple[str, Problem]], known: Collection[str]) -> Pro
         return first
     summary, details = first.summary, first.details
     differs = not all(causes.same((stack, each.summary), (name, summary)) for stack, each in others)
-    if differs and first.kind in _SUMMARIES:
+    if first.kind is Kind.UNFORMATTED:  # the next step names the files
+        summary = "their files are not formatted"
+    elif differs and first.kind in _SUMMARIES:
         details = (*details, *(f"{stack}: {each.summary}" for stack, each in found))
         summary = _SUMMARIES[first.kind]
     steps = tuple(_steps(found, known))

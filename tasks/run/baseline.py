@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..base.layout import Layout
     from ..ledger.observations import Checked
+    from .result import Result
     from .run import Run
 
 
@@ -52,7 +53,7 @@ class Baseline(Protocol):
 
     def write(
         self, checked: Mapping[str, Mapping[str, str]] | None = None,
-        *, tried: Collection[str] = (), order: Sequence[str] = (),
+        *, tried: Collection[str] = (), order: Sequence[str] = (), looked: Sequence[Result] = (),
     ) -> None:  # fmt: skip
         """Record the checks of this run.
 
@@ -60,6 +61,7 @@ class Baseline(Protocol):
             checked: For each stack the fingerprint of each drift, by address.
             tried: The stacks that were looked at, but of which nothing is recorded.
             order: The stacks in the order in which they were looked at.
+            looked: The results of the checks, for other machines.
 
         Raises:
             DeployError: It cannot be written.
@@ -120,13 +122,14 @@ class Here:
 
     def write(
         self, checked: Mapping[str, Mapping[str, str]] | None = None,
-        *, tried: Collection[str] = (), order: Sequence[str] = (),
+        *, tried: Collection[str] = (), order: Sequence[str] = (), looked: Sequence[Result] = (),
     ) -> None:  # fmt: skip
-        """Record checks.
+        """Record checks. Their results are on this disk already.
 
         Raises:
             RecordError: The file cannot be written.
         """
+        del looked
         try:
             before = self.read()
         except RecordError:

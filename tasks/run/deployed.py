@@ -89,7 +89,7 @@ def choose_base(run: Run) -> None:
     revision = run.revision.short if note.begun else ""
     run.baseline = baseline.find(project, ref or str(tag), exact=exact, note=note, revision=revision)
     if run.recording is not None:
-        run.baseline.same_environment, run.baseline.seen = True, run.recording.seen
+        run.baseline.same_environment, run.baseline.seen = True, run.recording.by_base.seen
     elif not exact and noted is not None and noted.commit:
         run.baseline.seen = noted.seen
     elif not exact and project.config.inputs.observe:

@@ -49,10 +49,12 @@ def prepare(path: Path, say: Callable[[str], None]) -> None:
     except sqlite3.DatabaseError:
         sound = False
     except OSError as error:
+        is_file = next((str(folder) for folder in path.parents if folder.exists() and not folder.is_dir()), "")
+        step = f"{is_file} is not a folder: move it away" if is_file else "free disk space or make the folder writable"
         raise RecordError(
             f"cannot use {path}: {error.strerror}",
             untouched="nothing was planned or applied",
-            next_step="free disk space or make the folder writable, then run the same command again",
+            next_step=f"{step}, then run the same command again",
         ) from error
     if not sound:
         aside = path.with_name(f"{path.name}.corrupt")

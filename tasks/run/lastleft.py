@@ -72,8 +72,9 @@ def _require_free(run: Run, found: Recording) -> None:
     Raises:
         LedgerError: It does.
     """
-    if found.deployer is not None:
-        raise lease.held(run, found.deployer, found.session.home.name)
+    holding = found.deployers.lease
+    if holding is not None:
+        raise lease.held(run, holding, found.session.home.name)
 
 
 def _take(run: Run, found: Recording) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..base.errors import ConfigError
+from ..base.errors import ConfigError, LedgerError
 from ..base.problem import doit
 from . import ledgers
 from .recording import Recording
 
 if TYPE_CHECKING:
+    from ..ledger.record import Head
     from .lease import Ask
     from .reviewing import AskReview
     from .run import Run
@@ -59,3 +60,16 @@ def reason(run: Run, word: str) -> str:
             next_step=("say why: ", doit("reason=WHY", "ledger", word)),
         )  # fmt: skip
     return given
+
+
+def require_free(head: Head) -> None:
+    """Refuse to change a ledger under a run that deploys, and that needs to know it again at its end.
+
+    Raises:
+        LedgerError: One does.
+    """
+    if head.lease is not None:
+        raise LedgerError(
+            f"{head.lease.label} has been deploying since {head.lease.since}", untouched="the ledger is unchanged",
+            next_step=("wait for it to end; if it died: ", doit("reason=WHY", "ledger", "release")),
+        )  # fmt: skip

@@ -8,11 +8,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..artifact import receipt
 from ..artifact.statecheck import digest
 from ..base.clock import now
 from ..base.errors import DeployError, LedgerError, RecordError
 from ..base.files import read_json, write_json
-from ..ledger.observations import Update
+from ..base.problem import Kind
+from ..ledger.observations import Outcome, Update
 from ..project.config import signature
 from . import ledgers
 from .workingcopy import WorkingCopy
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ..ledger.observations import Checked, Observations
     from ..ledger.observer import Observer
     from ..project.model.ledger import Ledger
+    from .result import Result
     from .run import Run
 
 _KEYED = b"doit-tofu observations 1\0"
@@ -145,7 +148,7 @@ class Observing:
 
     def write(
         self, checked: Mapping[str, Mapping[str, str]] | None = None, update: Update | None = None,
-        *, tried: Collection[str] = (), order: Sequence[str] = (),
+        *, tried: Collection[str] = (), order: Sequence[str] = (), looked: Sequence[Result] = (),
     ) -> None:  # fmt: skip
         """Add what this run observed to the newest observations.
 
@@ -154,20 +157,34 @@ class Observing:
             update: Anything else.
             tried: The stacks that were looked at, but of which nothing is recorded.
             order: The stacks in the order in which they were looked at.
+            looked: The results of the checks.
 
         Raises:
             LedgerError: It cannot be written.
         """
+        outcomes = {item.stack: self._outcome(item) for item in looked}
         made = update or Update(now(), self._observer.label)
         stacks = frozenset(self._run.project.stacks)
         self._observer.floor = self._seen(0)
         self._found = self._observer.write(
             replace(
                 made, checked=checked or made.checked, tried=tried or made.tried, order=order or made.order,
-                stacks=stacks,
+                stacks=stacks, outcomes=outcomes,
             )
         )  # fmt: skip
         self._seen(self._found.writes)
+
+    def _outcome(self, result: Result) -> Outcome:
+        """How a check ended, as the observations have it."""
+        last = None
+        with suppress(RecordError):
+            last = receipt.read(self._run.layout, result.stack)
+        return Outcome(
+            status=str(result.status), began=result.started_at, run=self.label,
+            plan=last.plan_sha256 if last is not None else "", drifted=result.counts.get("drifted", 0),
+            pending=result.counts.get("pending", 0), stopped=result.kind is Kind.STOPPED,
+            text=self._run.mask.text(result.summary) if self._settings.public else "",
+        )  # fmt: skip
 
 
 def attach(run: Run) -> Observing | None:

@@ -36,6 +36,7 @@ class Output:
         live: The display of what is under way, while there is one; set by the console.
         written: All that was printed so far, in its styles and with its lines as they are before they are fitted to the
             terminal; None once that is of no use, or something could not be printed.
+        undelivered: Whether the document that a program asked for could not be printed, though it still reads.
     """
 
     def __init__(self, mask: Masker, *, aside: bool = False) -> None:
@@ -44,6 +45,7 @@ class Output:
         self.colours = terminal.has_colours(self._stream, ci.kind())
         self.live: Live | None = None
         self.written: list[str] | None = None if aside else []
+        self.undelivered = False
         self._mask = mask
         self._lock = threading.Lock()
         self._said: set[str] = set()
@@ -118,8 +120,11 @@ class Output:
         try:
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
             standard.silence(sys.stdout)
+            if not isinstance(error, BrokenPipeError):
+                self.undelivered = True
+                standard.complain(f"the document could not be printed: {error}\n")
 
     def _remember(self, text: str) -> None:
         if self.written is not None:

@@ -25,7 +25,7 @@ def lines(run: Run, ledger: Recorded) -> Iterator[str]:
         ledger: Its ledger.
     """
     by: dict[str, list[str]] = {}
-    for name, label in ledger.deployed_by.items():
+    for name, label in ledger.deployers.table().items():
         by.setdefault(label, []).append(name)
     for label, names in by.items():
         yield f"being deployed by {label}: {', '.join(sorted(names))}"
@@ -45,5 +45,5 @@ def _pending(run: Run, ledger: Recorded, names: Iterable[str]) -> dict[str, Pend
     found = {}
     for name in names:
         with suppress(DeployError):  # the stack's own task reports it
-            found[name] = ledger.pending(name, assess_once(run, run.project.stacks[name]).inputs)
+            found[name] = ledger.by_base.pending(name, assess_once(run, run.project.stacks[name]).inputs)
     return found

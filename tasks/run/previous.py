@@ -78,7 +78,7 @@ def record(run: Run, code: ExitCode) -> DeployError | None:
     order = [result.stack for result in looked]  # results are kept in the order in which the checks ended
     try:
         if looked:
-            home.write(checked, tried=[name for name in order if name not in checked], order=order)
+            home.write(checked, tried=[name for name in order if name not in checked], order=order, looked=looked)
     except DeployError as error:
         return error
     return None

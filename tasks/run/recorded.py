@@ -5,25 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from ..artifact.inputs import Input, Inputs
-    from ..artifact.pending import Pending
     from ..base.errors import LedgerError
+    from .bybase import ByBase
+    from .deployers import Deployers
 
 
 class Recorded(Protocol):
     """The ledger of one run, see `recording.Recording`."""
 
     unread: LedgerError | None
+    by_base: ByBase
+    deployers: Deployers
 
     @property
-    def deployed_by(self) -> dict[str, str]:
-        """The stacks that another run is deploying right now, with that run's label."""
+    def complete(self) -> Sequence[str]:
+        """The commits of the last complete deploys, the latest first; none if the ledger was not read."""
         ...
 
     def deployed_meanwhile(self, stack: str) -> bool:
         """Whether another run is deploying a stack by now, or has done so since this one began."""
+        ...
+
+    def beyond(self, here: Iterable[str]) -> dict[str, list[str]] | None:
+        """The stacks that are deployed, but not in the code, and their commits; None if the ledger cannot tell."""
         ...
 
     def begin(self) -> None:
@@ -36,14 +42,6 @@ class Recorded(Protocol):
 
     def fill(self, *, deploying: bool, alone: bool) -> None:
         """Replace receipts and outputs here by those of the ledger, once it is read."""
-        ...
-
-    def pending(self, stack: str, now: Inputs) -> Pending:
-        """How a stack differs from what is deployed, in a run that plans only what differs from a base."""
-        ...
-
-    def seen(self, stack: str) -> Collection[Input]:
-        """What the last plan of a stack was seen to read, in a run that plans only what differs from a base."""
         ...
 
     def doubts(self, stack: str) -> list[str]:

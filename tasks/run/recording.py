@@ -7,23 +7,23 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..artifact import pending
-from ..artifact.pending import Pending
 from ..base.clock import now
 from ..base.errors import DeployError, LedgerError
+from ..ledger import troubles
 from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Trouble
-from . import completion, entries, lease, ledgers
+from . import beyond, completion, entries, lease, ledgers
+from .bybase import ByBase
+from .deployers import Deployers
 from .reviewing import Reviewing
 from .unrecorded import Unrecorded
 from .workingcopy import WorkingCopy
 from .writebehind import WriteBehind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from ..artifact.inputs import Input, Inputs
     from ..ledger.machine import Effect
-    from ..ledger.record import Begun, Change, Head, Lease
+    from ..ledger.record import Begun, Change, Head
     from ..ledger.record import Record as Held
     from ..ledger.session import Session
     from ..project.model.ledger import Ledger
@@ -50,6 +50,9 @@ class Recording:
         unread: Why it could not be read, if the run continues without it.
         unseen: The stacks that were deployed here and elsewhere, neither run knowing of the other, and the commits that
             the ledger has of them; empty for a deploy without one.
+        session: The session with the ledger.
+        by_base: What is deployed, where a base says what is planned.
+        deployers: The other runs that are deploying right now.
     """
 
     def __init__(self, run: Run, settings: Ledger, has_ended: Ask, review: AskReview) -> None:
@@ -60,6 +63,8 @@ class Recording:
         self._copy = WorkingCopy(run.layout)
         self.session: Session = ledgers.open_session(run, settings, self._copy.memory.clone, self._copy.memory.mark)
         self._holders = lease.Holders(run, self.session.me.holder, has_ended)
+        self.by_base = ByBase()
+        self.deployers = Deployers(self.session, self._holders)
         self._reviewing = Reviewing(run, review)
         self._unrecorded = Unrecorded(run, settings, self._copy, self.session, self._reviewing)
         self._behind = WriteBehind(run, self.session, self._unrecorded, self._reviewing, every=settings.every)
@@ -67,7 +72,6 @@ class Recording:
         self._read: list[Effect] = []
         self._read_error: DeployError | None = None
         self._announced: LedgerError | bool = False
-        self._base_held: dict[str, Held] = {}  # what is deployed, where a base says what is planned
         self._known: dict[str, str] = {}  # the change that each stack was left by, as read at the beginning
         # Announced by runs that had ended when this one began, or by this pipeline's.
         self._begun: dict[str, Begun] = {}
@@ -128,11 +132,11 @@ class Recording:
         stacks = self._run.project.stacks
         self._known = {stack: item.change for stack, item in held.items()}
         known, begun = ({}, {}) if by_base else (held, begun)
-        self._copy.fill(stacks, known, begun, self._run.project.environment)
-        self._base_held = held if by_base else {}
+        for stack in self._copy.fill(stacks, known, begun, self._run.project.environment):
+            self._unrecorded.note(stack)
+        self.by_base.held = held if by_base else {}
         own = {name: item for name, item in self._head().begun.items() if item.holder == self.session.me.holder}
         self._begun = {**own, **begun}
-        self._unrecorded.find()
         self._copy.memory.mark = Mark.of(self._head())
         self._copy.save()
 
@@ -143,22 +147,21 @@ class Recording:
         with suppress(DeployError):  # then nothing is known of it
             self.session.handle(Look())
             item = self.session.records([stack]).get(stack)
-            return stack in self.deployed_by or (item.change if item else None) != self._known.get(stack)
+            return self.deployers.of(stack) is not None or (item.change if item else None) != self._known.get(stack)
         return False
 
-    @property
-    def deployer(self) -> Lease | None:
-        """The lease of another run that is deploying right now; None if there is no such run."""
-        head = self.session.head
-        return head.lease if head is not None and head.lease and self._holders.is_live(head.lease) else None
+    def beyond(self, here: Iterable[str]) -> dict[str, list[str]] | None:
+        """The stacks that are deployed, but not in the code, and their commits; None if the ledger cannot tell."""
+        if self.unread is None and self.session.head is not None:
+            with suppress(DeployError):
+                return beyond.stacks(self.session, self._copy, self._run.project.stacks, here)
+        return None
 
     @property
-    def deployed_by(self) -> dict[str, str]:
-        """The stacks that another run is deploying right now, with that run's label."""
-        lease = self.deployer
-        if lease is None:
-            return {}
-        return {name: lease.label for name, item in self._head().begun.items() if item.holder == lease.holder}
+    def complete(self) -> Sequence[str]:
+        """The commits of the last complete deploys, the latest first; none if the ledger was not read."""
+        head = self.session.head if self.unread is None else None
+        return head.complete if head is not None else ()
 
     def _head(self) -> Head:
         head = self.session.head
@@ -166,29 +169,18 @@ class Recording:
             raise LedgerError("the ledger was not read", next_step="run the same command again")
         return head
 
-    def pending(self, stack: str, now: Inputs) -> Pending:
-        """How a stack differs from what is deployed, in a run that plans only what differs from a base."""
-        held = self._base_held.get(stack)
-        return pending.compare(held.receipt.get("inputs"), now) if held is not None else Pending()
-
-    def seen(self, stack: str) -> Collection[Input]:
-        """What the last plan of a stack was seen to read, in a run that plans only what differs from a base."""
-        held = self._base_held.get(stack)
-        return pending.seen(held.receipt.get("inputs")) if held is not None else ()
-
     def doubts(self, stack: str) -> list[str]:
         """Why a stack counts as affected regardless of its receipt."""
         if self.unread is not None:
             return ["the ledger could not be read, and only it proves what is deployed"]
         if stack in self.unseen and stack not in self._run.applied:
             return ["it was deployed here and elsewhere, by runs that did not know of each other"]
-        label = self.deployed_by.get(stack) if self._run.asked.deploying else None
+        label = self.deployers.of(stack) if self._run.asked.deploying else None
         return [f"being deployed by {label}"] if label else []
 
     def besides(self, stack: str) -> list[str]:
         """The commits of a stack's deploys that its receipt here does not know of, and of the last complete ones."""
-        head = self.session.head if self.unread is None else None
-        return [commit for commit in (*self.unseen.get(stack, ()), *(head.complete if head else ())) if commit]
+        return [commit for commit in (*self.unseen.get(stack, ()), *self.complete) if commit]
 
     def follows(self, stack: str) -> str | None:
         """The change that the apply of an announced stack replaces; None if it is the first."""
@@ -217,7 +209,7 @@ class Recording:
                     self._announce(sorted(stacks()))
                     self._announced = True
                 except LedgerError as error:
-                    self._announced = error
+                    self._announced = troubles.before_apply(error)
             if isinstance(self._announced, LedgerError):
                 raise self._announced
 

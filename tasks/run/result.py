@@ -186,7 +186,9 @@ def _keep_check(layout: Layout, stack: str) -> None:
         folder.keep(layout, layout.result(_BEFORE, stack), record, durable=False)
 
 
-def last_check(layout: Layout, stack: str, last: Receipt | None, say: Callable[[str], None]) -> Result | None:
+def last_check(
+    layout: Layout, stack: str, last: Receipt | None, say: Callable[[str], None], *, ended: bool = False
+) -> Result | None:
     """The result of the latest check for drift, unless something was deployed since.
 
     Args:
@@ -194,23 +196,9 @@ def last_check(layout: Layout, stack: str, last: Receipt | None, say: Callable[[
         stack: The stack.
         last: Its receipt.
         say: Is called with what is wrong with the record.
+        ended: Whether the last one that ended is meant, where the latest one failed.
     """
-    return _unless_deployed(read(layout, _DRIFT, stack, say), last)
-
-
-def check_before(layout: Layout, stack: str, last: Receipt | None, say: Callable[[str], None]) -> Result | None:
-    """The result of the last check for drift that ended, where the latest one failed; unless it was deployed since.
-
-    Args:
-        layout: Where it is.
-        stack: The stack.
-        last: Its receipt.
-        say: Is called with what is wrong with the record.
-    """
-    return _unless_deployed(read(layout, _BEFORE, stack, say), last)
-
-
-def _unless_deployed(found: Result | None, last: Receipt | None) -> Result | None:
+    found = read(layout, _BEFORE if ended else _DRIFT, stack, say)
     if found is None or (last is not None and last.finished_at and last.finished_at > found.started_at):
         return None
     return found

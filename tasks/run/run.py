@@ -223,19 +223,17 @@ class Run:
             if self._no_engine is not None:
                 raise self._no_engine
             if self._engine is None:
-                from ..base.layout import cache_dir
-                from ..engine import obtain
+                from ..engine import obtain, providercache
                 from ..engine.admission import Admission
                 from ..engine.engine import Engine
 
                 settings = self.project.config.engine
                 try:
                     found = obtain.obtain(settings, self.stop, self.say)
+                    plugins = providercache.folder()
                 except EngineError as error:
                     self._no_engine = error  # every stack would try, and fail, again
                     raise
-                plugins = cache_dir() / "providers"
-                plugins.mkdir(parents=True, exist_ok=True)
                 self.mask.add_given(key.encoded for key in self.project.keyring.all)
                 engine = Engine(
                     found.binary, settings.kind, found.version, plugin_cache=plugins, encryption=self.encryption,

@@ -84,7 +84,7 @@ def _observed(run: Run) -> Observations | None:
 
 def skipped(run: Run, stack: str) -> Result | None:
     """The result of a stack that is not checked now: it is being deployed, or the budget is used up; else None."""
-    deploying = run.recording.deployed_by.get(stack) if run.recording is not None else None
+    deploying = run.recording.deployers.of(stack) if run.recording is not None else None
     if deploying is not None:
         return Result(STAGE, stack, Status.SKIPPED, f"skipped: it is being deployed by {deploying}")
     if not run.once(_budget).begin():

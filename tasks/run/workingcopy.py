@@ -102,12 +102,10 @@ class WorkingCopy:
             RecordError: The receipt cannot be read.
         """
         known = self.memory.stacks.get(stack)
+        if known is None and self.memory.mark is None and stack not in self.memory.apart:
+            return False  # older than the ledger, so not trusted; a fresh clone opens no file for it
         found = self.found(stack)
-        if found is None:
-            return False
-        if known is None and self.memory.mark is None:
-            return stack in self.memory.apart  # others are older than the ledger, so not trusted
-        return known is None or digest(found.receipt) != known.local
+        return found is not None and (known is None or digest(found.receipt) != known.local)
 
     def follows(self, stack: str) -> str | None:
         """The change that the next apply of a stack replaces, as far as this disk knows; None for the first one.
@@ -148,8 +146,8 @@ class WorkingCopy:
 
     def fill(
         self, stacks: Collection[str], held: Mapping[str, Record], begun: Mapping[str, Begun], environment: str
-    ) -> None:
-        """Replace the receipts here by the ledger's, but for those that are not recorded yet.
+    ) -> set[str]:
+        """Replace the receipts here by the ledger's, but for those that are not recorded yet; returns these stacks.
 
         Args:
             stacks: The stacks.
@@ -161,10 +159,12 @@ class WorkingCopy:
             RecordError: A file cannot be read or written.
         """
         written: dict[Path, JsonObject] = {}
+        unrecorded = {stack for stack in stacks if self.is_unrecorded(stack)}
         for stack in stacks:
-            if not self.is_unrecorded(stack):
+            if stack not in unrecorded:
                 written |= self._put(stack, held.get(stack), begun.get(stack), environment)
         folder.keep_all(self._layout, written)  # a fresh clone writes the records of all stacks
+        return unrecorded
 
     def _put(self, stack: str, item: Record | None, mark: Begun | None, environment: str) -> dict[Path, JsonObject]:
         """Remove what the ledger does not have; returns the files to write for what it has."""

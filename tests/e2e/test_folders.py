@@ -94,3 +94,18 @@ def test_reading_commands_leave_nothing_that_git_takes(build: Callable[..., Repo
     for command in ("status", "graph", "list"):
         repository.doit(command)
     assert [line for line in repository.git("status", "--porcelain").splitlines() if ".deploy" in line] == []
+
+
+def test_a_cache_that_cannot_be_made_is_named_with_the_variable_that_moves_it(one: Repository) -> None:
+    done = one.doit("plan", code=1, DOIT_TOFU_CACHE="/proc/1/nothing")
+    assert "cannot make the provider cache /proc/1/nothing/providers: No such file or directory" in done.out
+    assert "next: set DOIT_TOFU_CACHE to a folder that can be written" in done.out
+    assert "unexpected error" not in done.out
+    assert not one.deploy_dir("crash.log").exists()
+
+
+def test_a_file_in_the_place_of_our_folder_is_to_be_moved_away(one: Repository) -> None:
+    (one.path / ".deploy").write_text("mine")
+    done = one.doit("plan", code=1)
+    assert f"next: {one.path / '.deploy'} is not a folder: move it away, then run the same command again" in done.out
+    assert (one.path / ".deploy").read_text() == "mine"

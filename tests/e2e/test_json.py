@@ -44,7 +44,7 @@ def test_what_a_merge_request_would_do(pair: Repository) -> None:
     pair.prepare("deploy")
     pair.write(f"stacks/a/main.tf:{resource('2')}")
     found = ask(pair, "plan")
-    assert found["verdict"] == "1 plan (1 changed)."
+    assert found["verdict"] == "1 plan (1 to change)."
     assert (found["counts"]["change"], found["exit_code"], found["dirty"]) == (1, 0, True)
     assert found["commit"] == pair.git("rev-parse", "HEAD")
     [change] = stack(found, "a")["changes"]

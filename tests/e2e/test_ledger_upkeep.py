@@ -368,6 +368,7 @@ def test_a_renamed_repository_keeps_its_ledger(remote: Remote) -> None:
 def test_no_documented_command_is_left_untried() -> None:
     sections = (
         "Replace the key",
+        "A stack that was removed",
         "A repository that was renamed or moved",
         "Drop old entries",
         "Lost, or not to be trusted",
@@ -388,6 +389,24 @@ def test_a_state_is_accepted_by_the_command_that_the_docs_show(remote: Remote) -
     found = json.loads(remote.clone().doit("log", "c", "--json").out)["entries"]
     [entry] = [item for item in found if item["kind"] == "accept"]
     assert (entry["facts"]["lineage"], entry["facts"]["serial"]) == ("5f0c7a52", 9)
+
+
+def test_an_older_version_reads_the_ledger_and_says_once_why_it_does_not_write(remote: Remote) -> None:
+    remote.clone().prepare("ledger", "init")
+    remote.clone().prepare("deploy")
+    content = Content.of(remote)
+    head, _ = record.read_head(content.head)
+    newer = head.model_copy(update={"needs": "9.0.0"}).content()
+    content.head = statement.seal(newer, statement.HEAD, []).to_bytes()
+    content.put()
+    job = change(remote, "c", resource("c5"))
+    job.doit("plan")
+    done = job.doit("deploy", code=1)
+    assert "a newer doit-tofu writes this ledger: it may be read here, but not written" in done.out
+    assert "install doit-tofu 9.0.0 or newer here" in done.out
+    assert done.out.count("untouched: nothing was applied, and the ledger is unchanged") == 2  # and in the last lines
+    assert done.out.count("untouched: the ledger is unchanged") == 0
+    assert job.engine_calls("apply") == []
 
 
 def test_a_machine_that_knows_the_ledger_begins_no_new_one_from_what_it_has(remote: Remote) -> None:

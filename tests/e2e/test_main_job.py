@@ -83,7 +83,7 @@ def test_planning_again_without_a_change_starts_no_engine_process(pair: Reposito
     assert pair.engine_calls() == []
     assert "as planned before" in done.task("plan", "a")
     report = pair.deploy_dir("reports", "plan.md").read_text()
-    assert report.startswith("### 2 plans (2 created).")
+    assert report.startswith("### 2 plans (2 to create).")
     assert "**+** `terraform_data.it`" in report
 
 

@@ -48,7 +48,7 @@ def note(repository: Repository, limit: int) -> str:
 def test_the_note_says_all_that_happens(reports: Path) -> None:
     text = (reports / "plan.md").read_text()
     assert text.startswith(
-        "### Destroys 2 resources: 1 plan (1 destroyed, 1 replaced, 1 forgotten, 208 changed, 1 created, 1 imported, 1 moved).\n"
+        "### Destroys 2 resources: 1 plan (1 to destroy, 1 to replace, 1 to forget, 208 to change, 1 to create, 1 to import, 1 to move).\n"
     )
     for said in (
         "**-** `terraform_data.gone` (it is no longer in the configuration)",

@@ -93,6 +93,14 @@ def test_a_reader_of_a_status_that_has_seen_enough_is_told_nothing(changed: Repo
     assert run(changed, "{ $DOIT status; } | true").stderr == ""
 
 
+@pytest.mark.parametrize("command", ["status --json", "graph --json", "plan --json"])
+def test_a_program_that_gets_no_document_is_not_told_that_all_is_well(one: Repository, command: str) -> None:
+    done = run(one, f"$DOIT {command} > /dev/full")
+    assert done.returncode == 1
+    assert "the document could not be printed: [Errno 28] No space left on device" in done.stderr
+    assert run(one, f"{{ $DOIT {command}; echo $? > .git/code; }} | true; exit $(cat .git/code)").returncode == 0
+
+
 def test_an_error_at_the_start_is_printed_where_standard_error_is_full(one: Repository) -> None:
     one.write("config/pipeline.yaml:version: 2\n")
     done = run(one, "$DOIT plan 2> /dev/full")

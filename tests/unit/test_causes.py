@@ -48,7 +48,7 @@ def unformatted(stack: str, file: str = "main.tf") -> Result:
     error = UnformattedError(
         f"not formatted: stacks/{stack}/{file}",
         stack=stack,
-        untouched="nothing was planned or applied",
+        untouched="nothing was applied",
         next_step="`tofu fmt -recursive stacks`",
         log=f"--- old/stacks/{stack}/{file}\n+++ new/stacks/{stack}/{file}\n-a={len(stack)}",
     )
@@ -179,7 +179,7 @@ def test_fifty_unformatted_stacks_are_one_failure_on_the_console(
     assert out.count("as stack-00 above") == 49
     assert "FAILED  not formatted: stacks/stack-07/variables.tf; as stack-00 above" in out
     last = out[out.rindex("FAILED  validate stack-00") :].splitlines()
-    assert last[0].endswith("stack-04 and 45 more: not formatted: stacks/stack-00/main.tf")
+    assert last[0].endswith("stack-04 and 45 more: their files are not formatted")
     assert last[2] == "  next: `tofu fmt -recursive stacks`"
 
 

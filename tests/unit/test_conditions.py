@@ -103,7 +103,11 @@ def unsaved(site: Site) -> None:
 
 def being_deployed(site: Site) -> None:
     site.deployed()
-    site.run.recording = cast("Any", SimpleNamespace(deployed_by={"a": "pipeline 7"}, doubts=lambda _: []))
+    ledger = SimpleNamespace(
+        deployers=SimpleNamespace(of={"a": "pipeline 7"}.get), doubts=lambda _: [], beyond=lambda _: {}, complete=[],
+        unread=None,
+    )  # fmt: skip
+    site.run.recording = cast("Any", ledger)
 
 
 def in_error(site: Site) -> None:

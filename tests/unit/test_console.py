@@ -248,7 +248,7 @@ def test_the_total_is_one_that_a_person_reads(load: Load, capsys: pytest.Capture
         planned("b", add=1, replace=1, destroy=1, imports=1, outputs=4),
     )
     shown.summary({"plan"}, ExitCode.OK, [])
-    assert "\nchanges   6 destroyed, 1 replaced, 13 changed, 3 created, 1 imported\n" in capsys.readouterr().out
+    assert "\nchanges   6 to destroy, 1 to replace, 13 to change, 3 to create, 1 to import\n" in capsys.readouterr().out
 
 
 def test_the_total_of_a_deploy_is_what_was_applied(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
@@ -278,6 +278,20 @@ def test_no_line_is_wider_than_the_terminal(
     assert [line.split()[1] for line in begins][:3] == names
     if columns == 200:
         assert {line.index("+1 ~0 -0") for line in begins[:3]} == {10 + max(map(len, names)) + 2}
+
+
+def test_what_the_engine_said_wraps_behind_its_bar(
+    load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_terminal(monkeypatch, 60)
+    shown = console(load, "a")
+    ended(shown, failed("a", log="Error: no bucket\n\n" + "the requested name is not available " * 3))
+    capsys.readouterr()
+    shown.summary({"plan"}, ExitCode.FAILED, [])
+    lines = COLOUR.sub("", capsys.readouterr().out).splitlines()
+    quoted = [line for line in lines if "name" in line or "available" in line]
+    assert len(quoted) > 1
+    assert all(line.startswith("  | ") and len(line) <= 60 for line in quoted)
 
 
 @pytest.mark.parametrize(
@@ -341,7 +355,7 @@ def test_the_live_display_has_the_progress_the_total_and_each_resource(load: Loa
     shown.ended(planned("a", add=2, destroy=1), selected=True)
     shown._run.waiting["plan:b"] = lambda: "x.one (create, 70 s)\nx.two (delete, 3 s)"
     assert shown._running() == [
-        "plan 1/3 · 1 destroyed, 2 created", "  plan:b 0 s", "    x.one (create, 70 s)", "    x.two (delete, 3 s)",
+        "plan 1/3 · 1 to destroy, 2 to create", "  plan:b 0 s", "    x.one (create, 70 s)", "    x.two (delete, 3 s)",
     ]  # fmt: skip
 
 

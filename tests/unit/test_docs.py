@@ -33,7 +33,7 @@ DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = {name.removeprefix("task_").replace("_", "-") for name in tasks.__all__ if re.match(r"task_[a-z]", name)}
 DOIT_COMMANDS = {*doitwords.OWN, *doitwords.INSTEAD}
 KNOWN_PROGRAMS = {
-    "cat", "cd", "cp", "curl", "doit", "echo", "export", "git", "head", "jq", "kill", "ls", "mkdir", "mv", "node", "openssl", "pip",
+    ".", "cat", "cd", "cp", "curl", "doit", "echo", "export", "git", "head", "jq", "kill", "ls", "mkdir", "mv", "node", "openssl", "pip",
     "printf", "psql", "python", "python3", "rm", "sed", "sleep", "tofu", "tools/app", "tools/doit", "tools/lint", "tools/test",
     "touch",
 }  # fmt: skip

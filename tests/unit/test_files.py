@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.base import files, plain
-from tasks.base.errors import RecordError
+from tasks.base import files, layout, plain
+from tasks.base.errors import ConfigError, RecordError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -462,3 +462,17 @@ def test_a_folder_that_leads_there_by_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("real")
     with pytest.raises(plain.NotPlainError):
         list(plain.files_below(tmp_path, "a/b"))
+
+
+def test_without_a_home_the_cache_has_to_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def nowhere(_: type[Path]) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", classmethod(nowhere))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv(layout.CACHE_VARIABLE, raising=False)
+    with pytest.raises(ConfigError) as caught:
+        layout.cache_dir()
+    assert "set HOME, or DOIT_TOFU_CACHE to a folder that can be written" in str(caught.value.problem.text())
+    monkeypatch.setenv(layout.CACHE_VARIABLE, str(tmp_path))
+    assert layout.cache_dir() == tmp_path

@@ -79,7 +79,7 @@ def left() -> Left:
 
 
 def said(home: Left) -> dict[str, tuple[list[str], int | None, bool]]:
-    found = remains.read(home, home.version)  # type: ignore[arg-type] # what is not read is not there
+    found = remains.read(home, home.version).stacks  # type: ignore[arg-type] # what is not read is not there
     return {stack: (item.commits, item.serial, item.begun) for stack, item in sorted(found.items())}
 
 
@@ -104,7 +104,7 @@ def test_a_history_that_ends_early_says_what_it_can(left: Left) -> None:
 
 
 def test_a_head_that_is_none_leaves_the_entries(left: Left) -> None:
-    found = remains.read(left, replace(left.version, head=b"{}"))  # type: ignore[arg-type] # as above
+    found = remains.read(left, replace(left.version, head=b"{}")).stacks  # type: ignore[arg-type] # as above
     assert {stack: item.commits for stack, item in found.items()} == {"a": [Y], "b": [X]}
 
 
@@ -132,7 +132,10 @@ def test_what_stands_for_an_apply_that_was_not_found_is_no_deploy(left: Left) ->
         left.gone = set()
 
 
-def test_the_commits_of_complete_deploys_are_kept(left: Left) -> None:
-    left.head = left.head.model_copy(update={"complete": (X, "not a commit", Y)})
-    assert remains.complete(left.version) == (X, Y)
-    assert remains.complete(Version("now", b"no head")) == ()
+def test_the_commits_of_complete_deploys_are_kept(left: Left, monkeypatch: pytest.MonkeyPatch) -> None:
+    left.head, read = left.head.model_copy(update={"complete": (X, "not a commit", Y)}), record.read_head
+    decoded = []
+    monkeypatch.setattr(record, "read_head", lambda data: decoded.append(data) or read(data))
+    assert remains.read(left, left.version).complete == (X, Y)  # type: ignore[arg-type] # as above
+    assert len(decoded) == 1  # with the stacks
+    assert remains.read(left, Version("now", b"no head")).complete == ()  # type: ignore[arg-type] # as above

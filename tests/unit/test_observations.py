@@ -16,7 +16,7 @@ from tasks.ledger import keys, statement
 from tasks.ledger.gitclone import Clone
 from tasks.ledger.githome import GitHome
 from tasks.ledger.identity import Identity
-from tasks.ledger.observations import Incident, Observations, Update
+from tasks.ledger.observations import Incident, Observations, Outcome, Update
 from tasks.ledger.observer import KIND, Observer, UntrustedError
 from tasks.ledger.session import Trust
 from tasks.ledger.storehome import StoreHome
@@ -249,3 +249,17 @@ def test_a_write_without_an_answer_is_repeated_and_counts_once() -> None:
     known = check(MONDAY, web={"a": "1"}).over(Observations(project="p", environment="prod"))
     again = check(MONDAY, web={"a": "1"}).over(known)
     assert replace(check(MONDAY), checked={}).over(again).stacks == known.stacks
+
+
+def test_how_the_last_checks_ended_is_kept_a_failed_one_beside_the_last_answer() -> None:
+    found = Observations(project="p", environment="e")
+    ended = []
+    for status in ("drifted", "failed", "failed", "ok", "failed"):
+        outcome = Outcome(status=status, began=f"T{len(ended)}")
+        found = Update("now", "r", outcomes={"a": outcome}).over(found)
+        now = found.stacks["a"]
+        assert now.last == outcome
+        ended.append(now.ended and now.ended.status)
+    assert ended == [None, "drifted", "drifted", None, "ok"]
+    found = Update("now", "r", checked={"a": {}}).over(found)
+    assert found.stacks["a"].last is None, "what was repaired has no drift"

@@ -236,6 +236,14 @@ def test_a_reference_that_a_variable_makes_names_the_variable(
     )
 
 
+def test_a_folder_without_configuration_is_no_stack_and_said_so(errors: Callable[..., str]) -> None:
+    assert errors("stacks: {web: {depends_on: [net/core]}}\n", *STACKS, "stacks/net/core/README.md:") == (
+        "config error: stacks.web.depends_on[0]: 'net/core' is no stack: its folder stacks/net/core has no "
+        "configuration (*.tf)\n"
+        "  where: config/pipeline.yaml:2"
+    )
+
+
 def test_two_folders_of_one_name_are_both_named(errors: Callable[..., str]) -> None:
     assert errors('discover: ["stacks/*", "more/*"]\n', "stacks/a/main.tf:", "more/a/main.tf:") == (
         "config error: discover[1]: two folders have the stack name 'a': stacks/a and more/a\n"

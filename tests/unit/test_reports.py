@@ -324,8 +324,8 @@ def test_the_first_line_is_the_verdict() -> None:
 
     unaffected = Result("plan", "u", Status.UNAFFECTED)
     assert first(unaffected) == "### No stack is affected: nothing would be deployed."
-    assert first(planned("a", item("create", after={})), unaffected) == "### 1 plan (1 created)."
-    assert first(planned("a", item("delete", before={}))) == "### Destroys 1 resource: 1 plan (1 destroyed)."
+    assert first(planned("a", item("create", after={})), unaffected) == "### 1 plan (1 to create)."
+    assert first(planned("a", item("delete", before={}))) == "### Destroys 1 resource: 1 plan (1 to destroy)."
     assert first(Result("plan", "f", Status.FAILED), unaffected) == "### 1 of 2 stacks failed: nothing can be deployed."
     assert first(planned("a"), Result("plan", "d", Status.DEFERRED)) == "### 1 plan (no changes), 1 deferred."
 
@@ -641,3 +641,22 @@ def test_a_secret_that_was_learned_late_is_masked_in_what_came_before() -> None:
 
 def test_a_line_is_a_sign_and_a_text() -> None:
     assert Line("+", "x") == ("+", "x")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [
+        ("dddo", "3 of 4 stacks drifted."),
+        ("uo", "1 of 2 stacks with undeployed code."),
+        ("dufno", "1 of 5 stacks drifted, 1 with undeployed code, 2 could not be checked."),
+        ("fs", "1 of 2 stacks could not be checked, 1 skipped."),
+        ("oo", "No drift: all 2 stacks as deployed."),
+    ],
+)
+def test_the_verdict_of_drift_counts_what_there_is(statuses: str, said: str) -> None:
+    known = {
+        "d": Status.DRIFTED, "u": Status.UNDEPLOYED, "f": Status.FAILED, "n": Status.NOT_RUN, "s": Status.SKIPPED,
+        "o": Status.OK,
+    }  # fmt: skip
+    results = [Result("drift", f"s{number}", known[letter]) for number, letter in enumerate(statuses)]
+    assert Report.collect("drift", results, environment="prod", commit="c").verdict == said

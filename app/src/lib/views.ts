@@ -21,13 +21,14 @@ export interface ListedRun {
 
 /** The line of a run, for lists. */
 export function listed(line: Line): ListedRun {
+  const status = shownRun(line);
   return {
     id: line.id,
     environment: line.environment,
     command: line.command,
-    status: shownRun(line),
+    status,
     counts: line.counts.deploy ?? line.counts.plan ?? {},
-    verdict: firstLine(line.verdict),
+    verdict: beside(status.state, firstLine(line.verdict)),
     startedAt: line.startedAt,
     seconds: line.seconds,
     commit: line.commit,
@@ -36,6 +37,17 @@ export function listed(line: Line): ListedRun {
     pipeline: line.pipeline,
     host: line.host
   };
+}
+
+/** A verdict beside its mark: without the mark's own word, and without the command that once came next. */
+export function beside(state: string, verdict: string): string {
+  const [, names, note = ''] = (state === 'drifted' && /^(.+) drifted( \(.+\))?\.?$/.exec(verdict)) || [];
+  if (names) return names + note;
+  const said = verdict.replace(
+    /; `[^`]*` applies exactly this(?:, and plans and applies (\d+) deferred)?$/,
+    (_, number) => (number ? `, ${number} deferred` : '')
+  );
+  return state === 'failed' ? said.replace(/^failed: /, '') : said;
 }
 
 /** A verdict's first line, without the sentence that introduces the next lines. */

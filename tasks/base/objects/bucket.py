@@ -1,8 +1,8 @@
 """A bucket of an object store as a place of files, by obstore: https://developmentseed.org/obstore/.
 
 Credentials come from the environment, from the web identity of a pod or a job, or from the machine; those of a profile
-(`AWS_PROFILE`, single sign-on) from boto3, where that is installed. Google's store is missing here: no emulator heeds
-its conditions (`x-goog-if-generation-match`; docs/ledger.md), so nothing would show that ours work there.
+(`AWS_PROFILE`, single sign-on) from boto3, where that is installed. Google's store is missing here: no emulator
+heeds its conditions in a way that obstore can read (docs/ledger.md), so nothing would show that ours work there.
 """
 
 from __future__ import annotations

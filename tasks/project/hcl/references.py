@@ -35,6 +35,7 @@ _LEAVES = frozenset({  # single tokens: there is nothing in them, not even an er
     "identifier", "block_start", "block_end", "comment", "quoted_template_start", "quoted_template_end", "numeric_lit",
     "bool_lit", "null_lit", "object_start", "object_end", "tuple_start", "tuple_end",
 })  # fmt: skip
+_MENTIONS = re.compile(rb'["(]|<<')  # a path is in quotes, in a heredoc or made by a function
 _WORKSPACE = re.compile(rb"(?<![\w.])(terraform|tofu)\.workspace\b")
 
 
@@ -73,6 +74,8 @@ def find_paths(node: Node, found: Facts) -> None:
         kind = current.type
         if kind in _LEAVES:  # most nodes are, and asking each for its children takes the longest
             continue
+        if kind == "attribute" and not _MENTIONS.search(current.text or b""):
+            continue
         inner = current.named_children
         if kind == "function_call" and _OWN_NAME.fullmatch(syntax.text(current)):
             continue
@@ -93,7 +96,8 @@ def find_paths(node: Node, found: Facts) -> None:
                 found.mentioned.append(expressions.convert(current))
             elif "/" in text or "." in text:  # else it mentions none
                 paths |= dict.fromkeys(mentions(text))
-        stack.extend(inner)
+        if kind != "string_lit":  # a plain text, nothing in it is evaluated
+            stack.extend(inner)
     found.paths.extend(reference for reference in paths if reference not in found.paths)
 
 
