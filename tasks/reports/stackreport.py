@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..run.details import CheckRecord
     from ..run.result import Result
 
+_SHORT = 2  # letters
 _MOST_COMPARED = 100_000  # characters of a stack in which its name is looked for
 CRITICAL = str(Severity.CRITICAL)
 _DESTRUCTIVE = frozenset({"destroy", "replace"})
@@ -148,10 +149,17 @@ class StackReport:
         ]
         told = "\0\0".join(said)
         return (
-            self.ended, self.stage, self.applied, self.counts, len(self.changes), len(self.findings), len(self.mocked),
+            self.ended, self.stage, self.applied, self.counts, len(self.findings), len(self.mocked),
+            tuple((change.address, change.kind) for change in (*self.changes, *self.outputs)),
             tuple(check.passed for check in self.checks), tuple(self.failed_checks),
-            causes.unnamed(self.name, told) if len(told) < _MOST_COMPARED else told,
+            causes.unnamed(self.name, told) if self._is_distinct and len(told) < _MOST_COMPARED else told,
         )  # fmt: skip
+
+    @property
+    def _is_distinct(self) -> bool:
+        """Whether the name is hardly a value by chance, as `1` or `on` is."""
+        last = self.name.rpartition("/")[2]
+        return len(last) > _SHORT and not last.isdecimal()
 
     @property
     def log(self) -> str:
@@ -180,7 +188,7 @@ class StackReport:
 
 def _words(change: Change) -> Iterator[str]:
     """All that is shown of a change."""
-    yield from (change.address, change.kind, change.why, change.moved_from or "", change.import_id or "")
+    yield from (change.why, change.moved_from or "", change.import_id or "")
     yield from (*change.forces, "", *change.remarks, change.severity)
     yield from (f"{line.sign} {line.text}" for line in change.lines)
 

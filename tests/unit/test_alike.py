@@ -59,7 +59,7 @@ def test_a_thousand_stacks_that_get_the_same_tag_are_one_row_and_one_difference(
     assert "app/s0000, app/s0001, app/s0002, app/s0003, app/s0004 and 995 more, each |" in row
     assert whole.count('tag = "new"') == 1
     assert [name for name in names if f"`{name}`" not in whole and name != names[0]] == []
-    assert "1,000 changed" in found.verdict
+    assert "1,000 to change" in found.verdict
     assert len(whole) < 40_000
     small = note.render(found, limit=LIMIT)
     assert 'tag = "new"' in small
@@ -82,6 +82,20 @@ def test_stacks_that_differ_in_a_value_are_not_alike() -> None:
     shown = note.render(found)
     assert len(rows(shown)) == 3
     assert [shown.count(f'tag = "{value}"') for value in ("v0", "v1", "other")] == [1, 1, 1]
+
+
+def test_a_value_that_is_a_stacks_name_by_chance_is_a_difference() -> None:
+    found = report(*(planned(str(number), {
+        "action": "update", "address": "aws_vpc.main", "before": {"size": number}, "after": {"size": 9},
+    }) for number in range(8)))  # fmt: skip
+    assert [number for number in range(8) if f"- size = {number}" not in note.render(found)] == []
+
+
+def test_stacks_whose_resources_are_called_as_they_are_keep_their_places() -> None:
+    shown = page.render(report(*(planned(f"name{number}", {
+        "action": "delete", "address": f"a.name{number}", "before": {},
+    }) for number in range(8))))  # fmt: skip
+    assert set(re.findall(r'href="#([^"]+)"', shown)) <= set(re.findall(r'id="([^"]+)"', shown))
 
 
 def test_few_stacks_keep_a_row_each() -> None:
