@@ -246,7 +246,6 @@ def test_help_in_a_repository_of_others_is_that_of_doit(one: Repository) -> None
     assert "https://pydoit.org" in program(one, "help").out
 
 
-@pytest.mark.parametrize("command", ["list", "help", "tabcompletion"])
 def _doit(repository: Repository, *arguments: str) -> Done:
     """What doit itself prints with our commands, as its own script runs them."""
     if not INSTALLED:
@@ -404,6 +403,7 @@ def test_what_is_kept_names_the_program_as_pipelines_do(one: Repository) -> None
     assert "uv run doit" not in one.doit("status", code=None, DOIT_TOFU_PROGRAM="uv run doit", CI="true").out
 
 
+@pytest.mark.parametrize("command", ["list", "help", "tabcompletion"])
 def test_a_reader_that_has_seen_enough_is_no_error(one: Repository, command: str) -> None:
     done = subprocess.run(
         ["sh", "-c", f'{{ "$0" -m "$1" {command}; echo "code $?" >&2; }} | true', str(one.python), PACKAGE],
