@@ -155,6 +155,11 @@ def unsupported(given: Collection[str], values: Mapping[str, object]) -> str | N
     return next((name for name in OPTIONS if name in given and values[name] != "thread"), None)
 
 
+def is_known(command: str) -> bool:
+    """Whether there is help about a command of doit's."""
+    return command in OWN or command in INSTEAD
+
+
 def flags(command: str) -> list[str]:
     """The options of a command of doit's, as they are written."""
     return [flag.partition(" ")[0] for names in OWN[command].options for flag in names.split(", ")]

@@ -70,11 +70,6 @@ def usage(versions: str, program: str) -> str:
     )
 
 
-def is_known(command: str) -> bool:
-    """Whether there is help about a command: one of ours, or one of doit's."""
-    return command in COMMANDS or command in doitwords.OWN or command in doitwords.INSTEAD
-
-
 def about(command: str, program: str) -> str:
     """What a command does, how it is written, and the values and options that it takes.
 

@@ -31,11 +31,10 @@ from doit.doit_cmd import DoitMain
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from . import doitwords
-from .base import standard, terminal, whence
+from .base import standard, terminal
 from .base.errors import DeployError, ExitCode
 from .doitwords import EmptyWordError, NothingNamedError, UnsupportedError
-from .helptext import about, is_known, usage
-from .run.commandline import JSON, named
+from .run.commandline import COMMANDS, JSON, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,7 +64,7 @@ class _Command:
         standard.prepare()
         self.outstream = sys.stdout  # doit's own was None if the stream was closed
         if any(word in _HELP for word in arguments):
-            return _shown(lambda: print(terminal.fit(self._help(arguments))))  # noqa: T201 - before there is a run
+            return _shown(lambda: print(self._help(arguments)))  # noqa: T201 - before there is a run
         try:
             if self.name in doitwords.INSTEAD and is_ours():
                 raise InvalidCommand
@@ -103,8 +102,8 @@ class _Command:
         """The help of the command that is named, `doit plan --help`; of all without one."""
         command = named(arguments) if self.name == "run" else self.name
         if command is None or not is_ours():
-            return usage(versions(), whence.program())
-        return about(command, whence.program())
+            return _explained()
+        return _explained(command)
 
 
 class Run(_Command, cmd_run.Run):  # type: ignore[misc] # doit has no types
@@ -207,9 +206,9 @@ class Help(_Showing, cmd_help.Help):  # type: ignore[misc]
         if not is_ours() or words[:1] == ["task"]:  # how tasks of one's own are written
             return super().execute(options, words)
         if len(words) != 1:
-            print(terminal.fit(usage(versions(), whence.program())))  # noqa: T201 - what was asked for
-        elif is_known(words[0]):
-            print(terminal.fit(about(words[0], whence.program())))  # noqa: T201 - as above
+            print(_explained())  # noqa: T201 - what was asked for
+        elif words[0] in COMMANDS or doitwords.is_known(words[0]):
+            print(_explained(words[0]))  # noqa: T201 - as above
         else:
             options["seek_file"] = True
             if not DoitCmdBase.execute(self, options, words):
@@ -244,9 +243,9 @@ def _print_our_usage(command: Any, commands: Any) -> None:
     if not is_ours():
         _print_usage(command, commands)
     elif isinstance(command, _Showing):
-        print(terminal.fit(usage(versions(), whence.program())))  # noqa: T201 - what was asked for
+        print(_explained())  # noqa: T201 - what was asked for
     else:
-        _shown(lambda: print(terminal.fit(usage(versions(), whence.program()))))  # noqa: T201 - as above
+        _shown(lambda: print(_explained()))  # noqa: T201 - as above
 
 
 cmd_help.Help.print_usage = _print_our_usage  # `doit --help` makes doit's own class, but loads these commands first
@@ -296,6 +295,15 @@ def _shown(show: Callable[[], Any]) -> Any:
         standard.complain(f"this could not be printed: {error.strerror}\n")
         return int(ExitCode.FAILED)
     return code
+
+
+def _explained(command: str | None = None) -> str:
+    """The help of a command, or of all, as it fits the terminal; its modules are only needed for that."""
+    from . import helptext
+    from .base import whence
+
+    program = whence.program()
+    return terminal.fit(helptext.about(command, program) if command else helptext.usage(versions(), program))
 
 
 def versions() -> str:
