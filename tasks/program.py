@@ -59,7 +59,8 @@ class _Command:
         """Run with these arguments.
 
         Raises:
-            InvalidCommand: One of them is unknown, or does not serve here; the text says what does.
+            InvalidCommand: One of them is unknown, or does not serve here, or `dodo.py` cannot be imported; the text
+                says what is wrong.
         """
         standard.prepare()
         self.outstream = sys.stdout  # doit's own was None if the stream was closed
@@ -74,6 +75,12 @@ class _Command:
 
             names = [task.name for task in self.task_list]
             raise _refusal(refusals.of(error, self.name, arguments, names)) from None
+        except Exception as error:
+            from . import dodofile
+
+            if (said := dodofile.of_error(error)) is None:
+                raise
+            raise _refusal(said) from None
 
     def execute(self, options: Any, words: list[str]) -> Any:
         """Run with options and the names of tasks.

@@ -241,6 +241,26 @@ def test_doit_itself_has_these_commands(one: Repository) -> None:
     assert program(one, "status", folder=stack, module="doit").code == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("from doit_tofuu import *\n", "ModuleNotFoundError: No module named 'doit_tofuu'\n  where: dodo.py:1\n"),
+        ("# ours\ndef x(:\n", "SyntaxError: invalid syntax\n  where: dodo.py:2\n"),
+        ("\nx = y + 1\n", "NameError: name 'y' is not defined\n  where: dodo.py:2\n"),
+    ],
+)
+@pytest.mark.parametrize("command", [("plan",), ("list",), ("status", "--json")])
+def test_a_dodo_file_that_cannot_be_imported_is_no_traceback(
+    one: Repository, text: str, said: str, command: tuple[str, ...]
+) -> None:
+    one.write(f"dodo.py:{text}")
+    done = program(one, *command)
+    assert done.code == 3
+    assert f"ERROR: dodo.py cannot be imported: {said}" in done.out
+    assert "  next: correct it; `python dodo.py` shows the whole error" in done.out
+    assert "Traceback" not in done.out
+
+
 def test_help_in_a_repository_of_others_is_that_of_doit(one: Repository) -> None:
     one.write("dodo.py:def task_x():\n    return {'actions': ['true']}\n")
     assert "https://pydoit.org" in program(one, "help").out

@@ -2,7 +2,7 @@ import { render } from 'svelte/server';
 import { describe, expect, it } from 'vitest';
 import FailureReport from './components/FailureReport.svelte';
 import { latestFailure } from './failures';
-import { parseProblem } from './problem';
+import { parseProblem, parts } from './problem';
 import { parseDetails, parseRun, type Failure, type RunRecord } from './records';
 
 const problem = {
@@ -185,5 +185,27 @@ describe('the latest failure of a stack', () => {
     expect(latestFailure([failed], 'other')).toBeNull();
     const review = run(2, [['plan', 'failed']], { pipeline: { review: '12' } });
     expect(latestFailure([review], 'web', true)?.task.name).toBe('plan:web');
+  });
+});
+
+describe('the parts of a next step', () => {
+  const words = (text: string, command: string) =>
+    parts({ text, command }).map((part) => (part.command ? `[${part.text}]` : part.text));
+
+  it('shows the command where the sentence has it, once', () => {
+    expect(words('fix the cause, then `doit deploy` again', 'doit deploy')).toEqual([
+      'fix the cause, then ',
+      '[doit deploy]',
+      ' again'
+    ]);
+  });
+
+  it('adds a command that the sentence does not have, and is the command alone without a sentence', () => {
+    expect(words('fix the cause, then', 'doit deploy')).toEqual(['fix the cause, then ', '[doit deploy]']);
+    expect(words('', 'doit deploy')).toEqual(['[doit deploy]']);
+  });
+
+  it('can copy every command of a sentence', () => {
+    expect(words('`a b`; or `c`', '')).toEqual(['[a b]', '; or ', '[c]']);
   });
 });

@@ -19,6 +19,23 @@ export interface Next {
   text: string;
 }
 
+/** A part of a next step: words, or a command that can be copied. */
+export interface Part {
+  text: string;
+  command: boolean;
+}
+
+/** A next step in parts. Commands stand in backquotes in the text; the one that it is about is added if it is not there. */
+export function parts({ text, command }: Next): Part[] {
+  const found = text
+    .split(/`([^`\n]+)`/)
+    .map((part, index) => ({ text: part, command: index % 2 === 1 }))
+    .filter((part) => part.text.trim() !== '');
+  const named = !command || found.some((part) => part.command && part.text === command);
+  const spaced = found.map((part) => (part.command ? part : { ...part, text: `${part.text.trimEnd()} ` }));
+  return named ? found : [...spaced, { text: command, command: true }];
+}
+
 /** A problem of a task record; null when the value has neither a kind nor a summary. */
 export function parseProblem(value: unknown): Problem | null {
   const source = object(value);

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { beside } from './views';
+import { beside, besides } from './views';
 
 it.each([
   ['failed', 'failed: apps/mail, apps/shop', 'apps/mail, apps/shop'],
@@ -14,4 +14,16 @@ it.each([
   ['ok', '2 deployed', '2 deployed']
 ])('says beside the mark "%s" what the mark does not: %s', (state, verdict, expected) => {
   expect(beside(state, verdict)).toBe(expected);
+});
+
+it.each([
+  ['ok', '+0 ~2 -2, as planned at 2026-11-27T00:49:52+00:00', 'as planned at 2026-11-27T00:49:52+00:00'],
+  ['ok', '+0 ~0 ±1 -0; 1 check passed', '1 check passed'],
+  ['ok', '+1 ~0 -0 2 outputs; planned after its upstream', 'planned after its upstream'],
+  ['ok', '+4 ~0 -0', ''],
+  ['ok', 'no changes', 'no changes'],
+  ['drifted', 'drifted: a.b (changed outside, new)', 'a.b (changed outside, new)'],
+  ['failed', 'drifted: no', 'drifted: no']
+])('says of a task that is "%s" what its mark and its counts do not: %s', (status, summary, expected) => {
+  expect(besides({ status, summary })).toBe(expected);
 });

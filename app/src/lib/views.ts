@@ -50,6 +50,12 @@ export function beside(state: string, verdict: string): string {
   return state === 'failed' ? said.replace(/^failed: /, '') : said;
 }
 
+/** What a task says besides its mark and its counts, which stand next to it. */
+export function besides({ summary, status }: { summary: string; status: string }): string {
+  const said = status === 'drifted' ? summary.replace(/^drifted: /, '') : summary;
+  return said.replace(/^\+\d+ ~\d+(?: ±\d+)? -\d+(?: \d+ [a-z]+)*(?:[,;] |$)/, '');
+}
+
 /** A verdict's first line, without the sentence that introduces the next lines. */
 function firstLine(verdict: string): string {
   const [first = '', ...rest] = verdict.split('\n');
