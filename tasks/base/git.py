@@ -147,6 +147,17 @@ def relation(root: Path, other: str, commit: str) -> Relation:
     return Relation.UNKNOWN if is_shallow(root) else Relation.APART
 
 
+def is_unpushed(root: Path, commit: str) -> bool:
+    """Whether a clone with remote branches has a commit in none of them, so that no other clone can fetch it.
+
+    Raises:
+        GitError: This is a repository, and git does not answer.
+    """
+    one = ("for-each-ref", "--count=1", "--format=%(refname)")
+    held = _git(root, *one, f"--contains={commit}", "refs/remotes", may_fail=True)
+    return not held and bool(_git(root, *one, "refs/remotes"))
+
+
 def is_shallow(root: Path) -> bool:
     """Whether the clone lacks the beginning of its history."""
     return (_git(root, "rev-parse", "--is-shallow-repository") or "").strip() == "true"

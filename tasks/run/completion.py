@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def of(run: Run, known: Sequence[str]) -> Completed | None:
     """How the head names this complete deploy; None if it need not, or an older commit had nothing to deploy.
 
-    A deploy of an older commit takes the place of later ones only if it was allowed and has applied something.
+    A deploy of an older commit takes the place of later ones only if it was allowed and has applied something. A commit
+    that was not pushed is not named: no other clone could tell whether its own comes after it, and each would refuse.
 
     Args:
         run: The run: a deploy of all stacks, which has ended well.
@@ -42,7 +43,12 @@ def of(run: Run, known: Sequence[str]) -> Completed | None:
     elif Relation.BEFORE in relations.values() or (here in known and not run.applied):
         return None
     found = Completed(here, frozenset(there for there, relation in relations.items() if relation in replaced))
-    return found if found.among(known) != tuple(known) else None
+    if found.among(known) == tuple(known):
+        return None
+    try:
+        return None if run.is_unpushed else found
+    except GitError:
+        return None
 
 
 def unrecorded(commit: str, where: str, error: LedgerError) -> LedgerError:
@@ -51,5 +57,8 @@ def unrecorded(commit: str, where: str, error: LedgerError) -> LedgerError:
         f"not recorded: that {short(commit)} is deployed: {error.message}",
         where=where,
         untouched="nothing was to be deployed, and nothing was",
-        next_step="run the same command again; until it is recorded, an older commit is not refused",
+        next_step=(
+            *error.problem.next,
+            "; then run the same command again: until then, an older commit is not refused",
+        ),
     )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..base import crashlog, git, whence
+from ..base import ci, crashlog, git, whence
 from ..base.errors import EngineError, GitError
 from ..base.masking import Masker
 from ..base.problem import doit
@@ -198,6 +198,16 @@ class Run:
         if other not in self._relations:
             self._relations[other] = git.relation(self.layout.root, other, self.revision.commit or "")
         return self._relations[other]
+
+    @property
+    def is_unpushed(self) -> bool:
+        """Whether no other clone can have the commit of this run; a pipeline's was pushed, wherever its clone has it.
+
+        Raises:
+            GitError: This is a repository, and git does not answer.
+        """
+        here = self.revision.commit
+        return here is not None and ci.kind() == "none" and git.is_unpushed(self.layout.root, here)
 
     @property
     def shown_revision(self) -> Revision:

@@ -105,7 +105,7 @@ def _unknown(run: Run, stack: Stack, there: str, here: str) -> OlderCommitError:
         stack=stack.name,
         untouched=NOTHING_CHANGED,
         next_step=(
-            f"`{fetch}`, then run the same command again; or, if that commit no longer exists (a force push): ",
+            f"`{fetch}`, then run the same command again; or, if it is gone (a force push, a deleted branch): ",
             allowed,
             ", and the reason is recorded",
         ),

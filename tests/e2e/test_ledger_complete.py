@@ -125,6 +125,23 @@ def test_only_the_first_deploy_of_a_commit_without_anything_to_apply_is_written(
     assert json.loads(dirty.doit("audit", "--json").out)["whole"] is True
 
 
+def test_a_commit_that_was_not_pushed_stops_no_other_clone(remote: Remote) -> None:
+    """Nobody else has it: each would be told to fetch it, and could not."""
+    before = version(remote)
+    own = remote.clone()
+    own.write("notes.md:not pushed")
+    own.commit("not pushed")
+    own.doit("deploy")
+    assert version(remote) == before
+    commit(remote, "2")
+    remote.clone().doit("deploy", **pipeline(7))
+    assert value(remote) == "2"
+    own.git("pull", "-q", "--rebase")
+    own.git("push", "-q")
+    own.doit("deploy")
+    assert head(remote)["complete"] == [own.git("rev-parse", "HEAD")]
+
+
 def test_an_older_commit_without_anything_to_apply_takes_nothing_back(remote: Remote) -> None:
     older = remote.clone()
     commit(remote, "2")
@@ -186,7 +203,8 @@ def test_a_deploy_that_cannot_be_named_fails(remote: Remote) -> None:
     _refuse(remote)
     done = said(remote.clone().doit("deploy", code=1).out)
     assert f"not recorded: that {new[:8]} is deployed" in done
-    assert "until it is recorded, an older commit is not refused" in done
+    assert "`doit ledger check` tests it and reports what is missing" in done
+    assert "then run the same command again: until then, an older commit is not refused" in done
 
 
 def test_where_the_ledger_is_not_required_it_is_said(build: Callable[..., Repository], tmp_path: Path) -> None:

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from tasks.run.run import Run
 
 
-def run(here: str | None, *, applied: bool = False, allowed: bool = False, dirty: bool = False) -> Run:
+def run(
+    here: str | None, *, applied: bool = False, allowed: bool = False, dirty: bool = False, unpushed: bool = False
+) -> Run:  # fmt: skip
     allowances = [Allowance("older", "web", "an incident")] if allowed else []
     found = SimpleNamespace(
         revision=Revision(here, dirty=dirty), relation_to=lambda there: relation(here or "", there),
         request=SimpleNamespace(allowances=allowances), applied={"web"} if applied else set(),
+        is_unpushed=unpushed,
     )  # fmt: skip
     return cast("Run", found)
 
@@ -41,6 +44,7 @@ def run(here: str | None, *, applied: bool = False, allowed: bool = False, dirty
         (run("x", applied=True), ("apart", "w"), ("x", "apart")),
         (run("x"), ("x", "?"), None),
         (run("x", dirty=True), (), None),
+        (run("x", applied=True, unpushed=True), ("w",), None),  # no other clone could tell
         (run(None), (), None),
     ],
 )
