@@ -660,3 +660,17 @@ def test_the_verdict_of_drift_counts_what_there_is(statuses: str, said: str) -> 
     }  # fmt: skip
     results = [Result("drift", f"s{number}", known[letter]) for number, letter in enumerate(statuses)]
     assert Report.collect("drift", results, environment="prod", commit="c").verdict == said
+
+
+def test_the_table_of_a_page_has_no_column_without_content() -> None:
+    drifted = Report.collect(
+        "drift", [Result("drift", "a", Status.DRIFTED, "drifted: x")], environment="prod", commit="c"
+    )
+    assert '<table class="stacks uncounted unexplained">' in page.render(drifted)
+    assert '<table class="stacks">' in page.render(report(planned("a", item("create", after={"x": 1}))))
+
+
+def test_no_two_regions_of_a_page_have_one_name() -> None:
+    found = page.render(report(*(planned(name, item("create", after={"x": 1})) for name in ("a", "b"))))
+    names = re.findall(r'aria-label="([^"]*)"', found) + re.findall(r'<h2 id="[^"]*">([^<]*)<', found)
+    assert len(names) == len({name.lower() for name in names}), names
