@@ -69,7 +69,7 @@ def of(error: Exception, name: str, arguments: Sequence[str], tasks: Sequence[st
     word = word or next((word for word in arguments if str(error) == _NO_TASK.format(word)), None)
     if word is None:
         return f"{one_line(str(error))}\n{_UNTOUCHED}\n  next: {_shows(name, 'how it is written')}"
-    if not tasks:
+    if not tasks and name != "run":
         return f"`{name}` takes no '{one_line(word)}'\n{_UNTOUCHED}\n  next: {_shows(name, 'how it is written')}"
     return of_name(one_line(word), tasks, before(word, arguments))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from doit import doit_cmd
+from doit.exceptions import InvalidCommand
 
 from tasks import refusals
 from tasks.base.errors import ConfigError
@@ -122,3 +123,4 @@ def test_a_stack_is_known_by_its_folder_and_in_the_wrong_order() -> None:
 def test_a_dodo_file_without_tasks_is_said_to_have_none() -> None:
     expected = "there is no task 'plan': dodo.py has none; it needs `from doit_tofu import *`"
     assert of_name("plan", tasks=[]) == expected
+    assert refusals.of(InvalidCommand(not_found="plan"), "run", ["plan"], []).splitlines()[0] == expected
