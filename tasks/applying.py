@@ -11,7 +11,7 @@ from .artifact.receipt import Outcome, Receipt
 from .base.clock import now
 from .base.errors import ArtifactRefusedError, DeployError, StoppedError, UnreviewedError
 from .base.jsonvalue import named
-from .base.problem import doit
+from .base.problem import NOTHING_CHANGED, doit
 from .base.text import few
 from .builds import used
 from .engine import diagnostics, statelock
@@ -64,7 +64,7 @@ def apply_new(run: Run, stack: Stack) -> Applied:
         raise DeployError(
             f"its upstream was deployed, but has no output {given.missing_text(stack)}",
             stack=stack.name,
-            untouched="nothing in this stack was changed",
+            untouched=NOTHING_CHANGED,
             next_step="fix `inputs` of this stack, or the outputs of the upstream",
         )
     making.make(run, stack, given.values, origin="deploy")

@@ -205,7 +205,8 @@ def _record(course: Course, *, ended: bool = False) -> None:
 def _is_complete(course: Course) -> bool:
     """Whether this is a deploy of all stacks that has ended well, also if there was nothing to apply."""
     whole = "deploy" in course.whole and course.run.request.part is not Part.JOB
-    return whole and course.run.asked.deploying and course.exit_code() is ExitCode.OK
+    skipped = any(item.status is Status.SKIPPED for item in course.run.results.values())
+    return whole and not skipped and course.run.asked.deploying and course.exit_code() is ExitCode.OK
 
 
 def _tell(course: Course, code: ExitCode, paths: list[str]) -> None:
@@ -318,8 +319,10 @@ def _remember(course: Course, code: ExitCode | None) -> None:
     """Complete the run's record, and publish it if configured; neither changes the outcome."""
     if course.history is None:
         return
+    from .reports import verdicts
+
     found = list(course.run.results.values())
-    verdict = "ended by an unexpected error" if code is None else course.console.verdict(course.selected, code, found)
+    verdict = "ended by an unexpected error" if code is None else verdicts.of(course.run, course.selected, code, found)
     course.history.end(code, verdict)
     if course.history.problem:
         course.run.say(f"this run is missing from the history: {course.history.problem}")

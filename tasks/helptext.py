@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import doitwords
 from .run.commandline import ADOPT, AUTO_REPAIR, COMMANDS, DOCUMENTED, JSON, REPAIR, TAKEN_BY, VARIABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 OF_STACKS = ("validate", "plan", "deploy", "verify", "drift")
 """The commands that have a task for each stack."""
@@ -30,23 +31,32 @@ _JSON = "print one JSON document for programs"
 _ONLY_CHECK = "after `check`: print one JSON document for programs"
 
 
-def usage(versions: str) -> str:
-    """The help of all commands, below the versions."""
+def usage(versions: str, program: str) -> str:
+    """The help of all commands, below the versions.
+
+    Args:
+        versions: The versions, on one line.
+        program: How doit is started.
+    """
     values = {f"{name}=...": text for name, text in VARIABLES.items()}
     options = {
         "-n NUMBER": "how many tasks run in parallel",
         "-a": "run the named tasks even if they are up to date",
     }
+    others = {name: own.purpose.format(program, program) for name, own in doitwords.OWN.items()}
     width = max(map(len, [*COMMANDS, *values, *options])) + 2
     return "\n".join(
         [
             versions,
             "OpenTofu stacks: planned, deployed, verified and checked for drift",
             "",
-            "usage: doit [OPTIONS] [NAME=VALUE ...] COMMAND[:STACK] ...",
+            f"usage: {program} [OPTIONS] [NAME=VALUE ...] COMMAND[:STACK] ...",
             "",
             "commands",
             *_rows(COMMANDS.items(), width),
+            "",
+            "other commands",
+            *_rows(others.items(), width),
             "",
             "values",
             *_rows(values.items(), width),
@@ -54,26 +64,47 @@ def usage(versions: str) -> str:
             "options",
             *_rows(options.items(), width),
             "",
-            "`doit list --all` shows the stacks' tasks, `doit help plan` explains a command,",
-            "`doit help run` shows all of doit's options. `doit version` and `doit-tofu --version` show",
-            "these versions; `doit --version` is answered by doit, before it looks for us.",
+            f"`{program} help plan` explains a command. `doit --version` is answered by doit, before it looks",
+            "for us; `doit version` and `doit-tofu --version` show the versions above.",
         ]
     )
 
 
-def about(command: str) -> str:
-    """How a command is written, and the values and options that it takes."""
+def about(command: str, program: str) -> str:
+    """What a command does, how it is written, and the values and options that it takes.
+
+    Args:
+        command: One that is known.
+        program: How doit is started.
+    """
+    if command in COMMANDS:
+        return f"{command}  {COMMANDS[command]}\n\n{_about_ours(command, program)}"
+    if command in doitwords.INSTEAD:
+        why, step = doitwords.INSTEAD[command]
+        return f"`{command}` is a command of doit's that is not supported: {why}\n  next: {step.format(program)}"
+    own = doitwords.OWN[command]
+    head = f"{command}  {own.purpose.format(program, program)}\n\nusage: {program} {command}{own.words}"
+    return "\n".join([head, *_about_options(own.options)])
+
+
+def _about_options(found: Mapping[str, str]) -> list[str]:
+    return ["", "options", *_rows(found.items(), max(map(len, found)) + 2)] if found else []
+
+
+def _about_ours(command: str, program: str) -> str:
     words = "[:STACK] ..." if command in OF_STACKS else _WORDS.get(command, "")
     taken = [name for name in VARIABLES if command in TAKEN_BY.get(name, COMMANDS)]
     values = {f"{name}=...": VARIABLES[name] for name in taken}
     found = _options(command)
     width = max(map(len, [*values, *found])) + 2
-    lines = [f"usage: doit [NAME=VALUE ...] {command}{words}", "", "values", *_rows(values.items(), width)]
+    lines = [f"usage: {program} [NAME=VALUE ...] {command}{words}", "", "values", *_rows(values.items(), width)]
     return "\n".join([*lines, *(["", "options", *_rows(found.items(), width)] if found else [])])
 
 
 def options(command: str) -> list[str]:
     """The options of a command, without their values: `--json`."""
+    if command in doitwords.OWN:
+        return doitwords.flags(command)
     return [text.partition(" ")[0] for text in _options(command)]
 
 

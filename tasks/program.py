@@ -6,22 +6,35 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from doit import cmd_clean, cmd_forget, cmd_help, cmd_info, cmd_list, cmd_run
+from doit import (
+    cmd_clean,
+    cmd_completion,
+    cmd_dumpdb,
+    cmd_forget,
+    cmd_help,
+    cmd_ignore,
+    cmd_info,
+    cmd_list,
+    cmd_resetdep,
+    cmd_run,
+    cmd_strace,
+)
 from doit.cmd_base import Command, DoitCmdBase
-from doit.cmdparse import CmdParseError
+from doit.cmdparse import CmdOption, CmdParseError
 from doit.doit_cmd import DoitMain
-from doit.exceptions import InvalidCommand
+from doit.exceptions import InvalidCommand, InvalidDodoFile
 
+from . import doitwords
 from .base import standard, terminal
 from .base.errors import DeployError, ExitCode
-from .base.unseen import one_line
-from .helptext import about, usage
-from .run.commandline import COMMANDS, JSON
+from .doitwords import EmptyWordError, NothingNamedError, UnsupportedError
+from .run.commandline import COMMANDS, JSON, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,16 +44,14 @@ _HELP = ("-h", "--help")
 _ENGINES = {"tofu": "OpenTofu", "terraform": "Terraform"}
 _ERROR = "ERROR: "  # what doit prints before an error
 _USAGE = 3  # doit's exit code for a command line that it does not understand
-_EMPTY_WORD = (
-    "a word on the command line is empty\n  untouched: nothing was run\n"
-    "  next: omit it; in a script, a variable may have no value"
-)
-_NO_TASK = "'{}' is not a task."  # as `list`, `forget` and `clean` say it
+_PLAN = "plan"
+_FAULTS = (CmdParseError, InvalidCommand, InvalidDodoFile)
 
 
 class _Command:
-    """What we add to every doit command: it finds `dodo.py` in a parent folder, and explains errors."""
+    """What we add to every doit command: it finds `dodo.py` in a parent folder, has our help, and explains errors."""
 
+    name: str
     outstream: Any
     task_list: Sequence[Any] = ()
 
@@ -48,18 +59,22 @@ class _Command:
         """Run with these arguments.
 
         Raises:
-            InvalidCommand: One of them is unknown, or `dodo.py` cannot be imported; the text says what is wrong.
+            InvalidCommand: One of them is unknown, or does not serve here, or `dodo.py` cannot be imported; the text
+                says what is wrong.
         """
         standard.prepare()
         self.outstream = sys.stdout  # doit's own was None if the stream was closed
         if any(word in _HELP for word in arguments):
-            return _shown(lambda: print(terminal.fit(_help(arguments))))  # noqa: T201 - before there is a run
+            return _shown(lambda: print(self._help(arguments)))  # noqa: T201 - before there is a run
         try:
+            if self.name in doitwords.INSTEAD and is_ours():
+                raise InvalidCommand
             return super().parse_execute(arguments)  # type: ignore[misc] # of doit's command beside it
-        except CmdParseError as error:
+        except _FAULTS as error:
             from . import refusals
 
-            raise _refusal(refusals.of_option(arguments, str(error))) from None
+            names = [task.name for task in self.task_list]
+            raise _refusal(refusals.of(error, self.name, arguments, names)) from None
         except Exception as error:
             from . import dodofile
 
@@ -71,22 +86,31 @@ class _Command:
         """Run with options and the names of tasks.
 
         Raises:
-            InvalidCommand: A name is unknown.
+            InvalidCommand: A name is unknown, or an option does not serve here.
         """
+        given = options._non_default_keys  # noqa: SLF001 - of all options, those that the command line has
+        if is_ours():
+            if (name := doitwords.unsupported(given, options)) is not None:
+                raise UnsupportedError(name)
+            if self._names_nothing(options, words):
+                raise NothingNamedError
         if options.get("dodoFile") == "":  # `-f ''`, at which doit ends with a traceback
-            raise _refusal(_EMPTY_WORD)
+            raise EmptyWordError
         if not options.get("cwdPath"):
             options["seek_file"] = True
-        try:
-            return super().execute(options, words)  # type: ignore[misc] # as above
-        except InvalidCommand as error:
-            word = error.not_found or next((word for word in words if str(error) == _NO_TASK.format(word)), None)
-            if word is None:
-                raise
-            from . import refusals
+        return super().execute(options, words)  # type: ignore[misc] # as above
 
-            names = [task.name for task in self.task_list]
-            raise _refusal(refusals.of_name(one_line(word), names, refusals.before(word, words))) from None
+    def _names_nothing(self, options: Any, words: Sequence[str]) -> bool:
+        """Whether the command would do nothing, as no task is named."""
+        own = doitwords.OWN.get(self.name)
+        return own is not None and bool(own.example) and not words and not options.get("forget_all")
+
+    def _help(self, arguments: Sequence[str]) -> str:
+        """The help of the command that is named, `doit plan --help`; of all without one."""
+        command = named(arguments) if self.name == "run" else self.name
+        if command is None or not is_ours():
+            return _explained()
+        return _explained(command)
 
 
 class Run(_Command, cmd_run.Run):  # type: ignore[misc] # doit has no types
@@ -107,7 +131,7 @@ class List(_Showing, cmd_list.List):  # type: ignore[misc]
 
 
 class Info(_Showing, cmd_info.Info):  # type: ignore[misc]
-    """`doit info`."""
+    """`doit info`, which does not serve here."""
 
     def _execute(self, pos_args: list[str], hide_status: bool = False) -> Any:
         """Describe a task; doit's own ends with a `KeyError` if there is none of that name."""
@@ -119,9 +143,62 @@ class Info(_Showing, cmd_info.Info):  # type: ignore[misc]
 class Clean(_Showing, cmd_clean.Clean):  # type: ignore[misc]
     """`doit clean`."""
 
+    def clean_tasks(self, tasks: Sequence[Any], dryrun: bool, cleanforget: bool) -> None:
+        """Clean, and say of our tasks in our words what that is; doit names functions."""
+        if not is_ours():
+            super().clean_tasks(tasks, dryrun, cleanforget)
+            return
+        for task in {task.name: task for task in tasks}.values():
+            ours = task.name.startswith(f"{_PLAN}:")
+            task.clean(io.StringIO() if ours else self.outstream, dryrun)
+            if ours:
+                print(f"{task.name}: its saved plan {'would be' if dryrun else 'was'} removed")  # noqa: T201 - as above
+        self.dep_manager.close()
+
 
 class Forget(_Showing, cmd_forget.Forget):  # type: ignore[misc]
     """`doit forget`."""
+
+
+class Ignore(_Showing, cmd_ignore.Ignore):  # type: ignore[misc]
+    """`doit ignore`."""
+
+
+class DumpDB(_Showing, cmd_dumpdb.DumpDB):  # type: ignore[misc]
+    """`doit dumpdb`, which does not serve here."""
+
+
+class Strace(_Showing, cmd_strace.Strace):  # type: ignore[misc]
+    """`doit strace`, which does not serve here."""
+
+
+class ResetDep(_Showing, cmd_resetdep.ResetDep):  # type: ignore[misc]
+    """`doit reset-dep`, which does not serve here."""
+
+
+class TabCompletion(_Showing, cmd_completion.TabCompletion):  # type: ignore[misc]
+    """`doit tabcompletion`: ours also completes the names of stacks, and knows fish."""
+
+    def get_options(self) -> list[CmdOption]:
+        """doit's options."""
+        found: list[CmdOption] = super().get_options()
+        for option in found:
+            if option.name == "shell" and is_ours():
+                option.choices = dict.fromkeys(doitwords.COMPLETION, "")
+        return found
+
+    def execute(self, options: Any, words: list[str]) -> Any:
+        """Print what makes a shell complete names.
+
+        Raises:
+            InvalidCommand: There is a word that means nothing.
+        """
+        if not is_ours():
+            return super().execute(options, words)
+        if words:
+            raise InvalidCommand(not_found=words[0])
+        print(doitwords.COMPLETION[options["shell"]], end="")  # noqa: T201 - what was asked for
+        return 0
 
 
 class Help(_Showing, cmd_help.Help):  # type: ignore[misc]
@@ -133,39 +210,36 @@ class Help(_Showing, cmd_help.Help):  # type: ignore[misc]
         Raises:
             InvalidCommand: There is no such command.
         """
-        if len(words) == 1 and is_ours():
-            if words[0] in COMMANDS:
-                print(terminal.fit(_about(words[0])))  # noqa: T201 - what was asked for
-                return 0
-            if words[0] not in (*self.cmds, "task"):
-                return self._about_task(options, words)
-        return super().execute(options, words)
-
-    def _about_task(self, options: Any, words: list[str]) -> int:
-        """Explain a task, a stack's or one of the repository's own.
-
-        Raises:
-            InvalidCommand: There is no such task.
-        """
-        options["seek_file"] = True
-        if not DoitCmdBase.execute(self, options, words):
-            from . import refusals
-
-            raise _refusal(refusals.of_name(words[0], [task.name for task in self.task_list]))
+        if not is_ours() or words[:1] == ["task"]:  # how tasks of one's own are written
+            return super().execute(options, words)
+        if len(words) != 1:
+            print(_explained())  # noqa: T201 - what was asked for
+        elif words[0] in COMMANDS or doitwords.is_known(words[0]):
+            print(_explained(words[0]))  # noqa: T201 - as above
+        else:
+            options["seek_file"] = True
+            if not DoitCmdBase.execute(self, options, words):
+                raise InvalidCommand(not_found=words[0])
         return 0
 
 
-class Version(Command):  # type: ignore[misc]
+class Version(_Showing, Command):  # type: ignore[misc]
     """`doit version`: doit answers `doit --version` itself, before it looks for commands such as these."""
 
-    doc_purpose = "show the versions of doit-tofu, the engine and doit"
+    doc_purpose = doitwords.OWN["version"].purpose
     doc_usage = ""
     doc_description = None
 
     def execute(self, options: Any, words: list[str]) -> Any:  # noqa: ARG002 - doit's signature
-        """Print them on one line."""
-        standard.prepare()
-        return _shown(lambda: print(versions()))  # noqa: T201 - what was asked for
+        """Print them on one line.
+
+        Raises:
+            InvalidCommand: There is a word that means nothing.
+        """
+        if words:
+            raise InvalidCommand(not_found=words[0])
+        print(versions())  # noqa: T201 - what was asked for
+        return 0
 
 
 _print_usage = cmd_help.Help.print_usage
@@ -176,9 +250,9 @@ def _print_our_usage(command: Any, commands: Any) -> None:
     if not is_ours():
         _print_usage(command, commands)
     elif isinstance(command, _Showing):
-        print(terminal.fit(usage(versions())))  # noqa: T201 - what was asked for
+        print(_explained())  # noqa: T201 - what was asked for
     else:
-        _shown(lambda: print(terminal.fit(usage(versions()))))  # noqa: T201 - as above
+        _shown(lambda: print(_explained()))  # noqa: T201 - as above
 
 
 cmd_help.Help.print_usage = _print_our_usage  # `doit --help` makes doit's own class, but loads these commands first
@@ -188,13 +262,15 @@ class Program(DoitMain):  # type: ignore[misc]
     """`doit-tofu`: doit with these commands, even without plugins."""
 
     BIN_NAME = "doit-tofu"
-    DOIT_CMDS = (*DoitMain.DOIT_CMDS, Run, List, Info, Clean, Forget, Help, Version)
+    DOIT_CMDS = (Run, List, Info, Clean, Forget, Ignore, DumpDB, Strace, TabCompletion, ResetDep, Help, Version)
 
     def run(self, arguments: list[str]) -> Any:
         """Run a command line; `--help` runs the command `help`."""
         standard.prepare()
         if "" in arguments:  # at which doit ends with a traceback
-            standard.complain(f"{_ERROR}{_EMPTY_WORD}\n")
+            from . import refusals
+
+            standard.complain(f"{_ERROR}{refusals.EMPTY_WORD}\n")
             return _USAGE
         if arguments[:1] == ["--help"]:
             arguments = ["help", *arguments[1:]]
@@ -228,16 +304,13 @@ def _shown(show: Callable[[], Any]) -> Any:
     return code
 
 
-def _help(arguments: Sequence[str]) -> str:
-    """The help of the command that is named, `doit plan --help`; of all without one."""
-    from .refusals import named
+def _explained(command: str | None = None) -> str:
+    """The help of a command, or of all, as it fits the terminal; its modules are only needed for that."""
+    from . import helptext
+    from .base import whence
 
-    command = named(arguments)
-    return _about(command) if command and is_ours() else usage(versions())
-
-
-def _about(command: str) -> str:
-    return f"{command}  {COMMANDS[command]}\n\n{about(command)}"
+    program = whence.program()
+    return terminal.fit(helptext.about(command, program) if command else helptext.usage(versions(), program))
 
 
 def versions() -> str:

@@ -6,48 +6,128 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from doit.cmdparse import CmdParseError
+from doit.exceptions import InvalidDodoFile
+
+from . import doitwords
+from .base import whence
 from .base.errors import nearest
+from .base.problem import doit
 from .base.text import few
-from .helptext import OF_STACKS, options
-from .run.commandline import COMMANDS
+from .base.unseen import one_line
+from .doitwords import EmptyWordError, NothingNamedError, UnsupportedError
+from .helptext import OF_STACKS, about, options
+from .run.commandline import COMMANDS, named
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 _SYNONYMS = {"apply": "deploy", "fmt": "validate"}  # the engine's words for it
 _SHOWN = 12
+_UNTOUCHED = "  untouched: nothing was run"
+EMPTY_WORD = (
+    f"a word on the command line is empty\n{_UNTOUCHED}\n  next: omit it; in a script, a variable may have no value"
+)
+_NO_TASK = "'{}' is not a task."  # as `list`, `forget` and `clean` say it
+_NO_FILE = re.compile(r"Could not find dodo file '(.*)'")  # as doit says it
+_NO_FOLDER = re.compile(r"Got '(.*?)'\(")  # as above
 _CLOSE = 0.75  # "destroy" is not "deploy"
 _UNKNOWN_OPTION = re.compile(r"option (\S+) not recognized")  # as getopt says it
 _NO_NUMBER = re.compile(r"Error parsing parameter '(\w+)' <class 'int'>\.\n.*: (\S.*)\n?")  # as doit says it
 _NO_CHOICE = re.compile(r"Error parsing parameter '(\w+)'\. Provided '(.*)' but available choices are: (.+)\.")
 _ENVIRONMENT = ("-e", "--env", "--environment")
 _OF_DOIT = {"num_process": "-n", "verbosity": "-v", "failure_verbosity": "--failure-verbosity"}
-_OF_OURS = {"form": "-f", "purpose": "-p", "forge": "-f", "most": "--most"}
+_OF_OURS = {"form": "-f", "purpose": "-p", "forge": "-f", "most": "--most", "shell": "--shell", "sort": "--sort"}
 _EMPTY = {"verify": "no stack has checks", "build": "there are no builds"}  # why a command has no parts
 
 
-def of_option(arguments: Sequence[str], said: str) -> str:
-    """What is wrong with the options, in one line, and the next step."""
+def of(error: Exception, name: str, arguments: Sequence[str], tasks: Sequence[str]) -> str:
+    """What is wrong with a command line, what is untouched, and the next step.
+
+    Args:
+        error: What doit, or the command, says of it.
+        name: The command of doit's: `run` for ours.
+        arguments: What follows it.
+        tasks: The names of all tasks; none before they are known.
+    """
+    if name in doitwords.INSTEAD and not tasks:
+        head, step = about(name, whence.program()).split("\n")
+        return f"{head}\n{_UNTOUCHED}\n{step}"
+    if isinstance(error, CmdParseError):
+        return of_option(arguments, str(error), name)
+    if isinstance(error, InvalidDodoFile) or _NO_FOLDER.search(str(error)):
+        return _of_place(str(error))
+    if isinstance(error, EmptyWordError):
+        return EMPTY_WORD
+    if isinstance(error, NothingNamedError):
+        example = _typed(*doitwords.OWN[name].example.split())
+        return f"name what to {name}\n{_UNTOUCHED}\n  next: write {example}"
+    if isinstance(error, UnsupportedError):
+        flag, (why, step) = doitwords.OPTIONS[str(error)]
+        return f"`{flag}` is not supported: {why}\n{_UNTOUCHED}\n  next: {step.format(whence.program())}"
+    word = getattr(error, "not_found", None)
+    word = word or next((word for word in arguments if str(error) == _NO_TASK.format(word)), None)
+    if word is None:
+        return f"{one_line(str(error))}\n{_UNTOUCHED}\n  next: {_shows(name, 'how it is written')}"
+    if not tasks and name != "run":
+        return f"`{name}` takes no '{one_line(word)}'\n{_UNTOUCHED}\n  next: {_shows(name, 'how it is written')}"
+    return of_name(one_line(word), tasks, before(word, arguments))
+
+
+def _of_place(said: str) -> str:
+    """What is wrong with the folder or the file that tasks were to be read from."""
+    if found := _NO_FILE.match(said):
+        if found[1] != "dodo.py":
+            return f"there is no '{one_line(found[1])}' to read tasks from\n{_UNTOUCHED}\n  next: fix `-f`, or omit it"
+        return (
+            f"there is no dodo.py in this folder, nor in one above it\n{_UNTOUCHED}\n"
+            "  next: run it in a repository of stacks; a new one has a dodo.py with `from doit_tofu import *`"
+        )
+    if found := _NO_FOLDER.search(said):
+        return f"there is no folder '{one_line(found[1])}'\n{_UNTOUCHED}\n  next: fix `-d`, or omit it"
+    return f"{one_line(said)}\n{_UNTOUCHED}\n  next: mend dodo.py"
+
+
+def _typed(*words: str) -> str:
+    return whence.typed(doit(*words))
+
+
+def _shows(command: str | None, what: str) -> str:
+    """The command that explains one, in a sentence."""
+    return f"{_typed('help', command) if command else _typed('-h')} shows {what}"
+
+
+def of_option(arguments: Sequence[str], said: str, name: str = "run") -> str:
+    """What is wrong with the options, in one line, and the next step.
+
+    Args:
+        arguments: The command line, behind a command of doit's.
+        said: What doit says of it.
+        name: That command.
+    """
     for position, word in enumerate(arguments):
         option, _, value = word.partition("=")
         if option in _ENVIRONMENT:
             value = value or (arguments[position + 1] if position + 1 < len(arguments) else "")
             name = value if value and value not in COMMANDS else "NAME"
-            return f"there is no option {option}\n  next: use `env={name}`, as in `doit env={name} plan`"
+            use = whence.typed(doit("plan", environment=name))
+            return f"there is no option {option}\n{_UNTOUCHED}\n  next: use `env={name}`, as in {use}"
     text = said.partition(" (parsing options")[0].removeprefix("Error parsing Command: ")
-    text, shows, command = text.removeprefix("Error parsing Task: "), "doit -h", named(arguments)
+    text = text.removeprefix("Error parsing Task: ")
+    command = named(arguments) if name == "run" else name
+    shows = command
     if unknown := _UNKNOWN_OPTION.fullmatch(text):
         if command and unknown[1] in options(command):
             text = f"`{unknown[1]}` is an option of `{command}`, which comes after it"
-            return f"{text}\n  untouched: nothing was run\n  next: write {unknown[1]} after `{command}`"
+            return f"{text}\n{_UNTOUCHED}\n  next: write {unknown[1]} after `{command}`"
         if command:
             near = get_close_matches(unknown[1], options(command), n=1)
-            text, shows = f"`{command}` has no option {unknown[1]}", f"doit help {command}"
+            text = f"`{command}` has no option {unknown[1]}"
             text += f" (did you mean '{near[0]}'?)" if near else ""
     elif wrong := _of_value(text):
-        name, text = wrong
-        shows = f"doit help {command}" if command and name not in _OF_DOIT else "doit help run"
-    return f"{text}\n  untouched: nothing was run\n  next: `{shows}` shows the options"
+        option, text = wrong
+        shows = command if command and option not in _OF_DOIT else "run"
+    return f"{text}\n{_UNTOUCHED}\n  next: {_shows(shows, 'the options')}"
 
 
 def _of_value(said: str) -> tuple[str, str] | None:
@@ -68,11 +148,6 @@ def _flag(name: str) -> str:
     return f"`{flag}`" if flag else f"the option '{name}'"
 
 
-def named(words: Sequence[str]) -> str | None:
-    """The command of ours that a command line runs; None if it names none."""
-    return next((name for word in words if (name := word.partition(":")[0]) in COMMANDS), None)
-
-
 def before(word: str, words: Sequence[str]) -> str | None:
     """The command of ours that stands before a word that is no task; None if there is none."""
     earlier = words[: words.index(word)] if word in words else ()
@@ -82,18 +157,22 @@ def before(word: str, words: Sequence[str]) -> str | None:
 def of_name(word: str, tasks: Sequence[str], before: str | None = None) -> str:
     """What is wrong with a task's name, and the nearest one; `before` is the command in front of it."""
     if word[:1] == "-" != word:  # doit parses the options that follow a task's name, not those that follow a pattern
-        text = f"a pattern takes no options, so {word} has no meaning here\n  untouched: nothing was run"
-        return f"{text}\n  next: write the names of the tasks in full; `doit list --all` shows them"
+        text = f"a pattern takes no options, so {word} has no meaning here\n{_UNTOUCHED}"
+        return f"{text}\n  next: write the names of the tasks in full; {_typed('list', '--all')} shows them"
     stage, colon, stack = word.partition(":")
     shown = [name for name in tasks if not name.startswith("_")]
     whole = [name for name in shown if ":" not in name]
     stacks = [name.partition(":")[2] for name in shown if name.startswith("plan:")]
     if not colon and word in stacks:
         return _unknown(word, f": it is a stack{_of_stack(word, before, shown)}")
+    if not colon and (meant := _at_path(word, stacks)):
+        return _unknown(word, f": it is the folder of a stack{_of_stack(meant, before, shown)}")
     if word in _SYNONYMS and _SYNONYMS[word] in shown:
         hint = f" (did you mean '{_SYNONYMS[word]}'?)"
     elif colon and stage in whole:
         hint = _of_part(stage, stack, shown)
+    elif colon and f"{stack}:{stage}" in shown:
+        hint = f" (did you mean '{stack}:{stage}'?)"
     elif colon and (near := get_close_matches(stage.lower(), whole, n=1)):
         hint = f" (did you mean '{near[0]}:{stack}'?)"
     elif near := get_close_matches(word.lower(), [*whole, *_SYNONYMS], n=1, cutoff=_CLOSE):
@@ -104,8 +183,14 @@ def of_name(word: str, tasks: Sequence[str], before: str | None = None) -> str:
         if before and before not in OF_STACKS:
             hint = f" (the nearest stack is '{near[0]}'{_of_stack(near[0], before, shown)})"
     else:
-        hint = f" (known: {', '.join(whole)})"
+        hint = f" (known: {', '.join(whole)})" if whole else ": dodo.py has none; it needs `from doit_tofu import *`"
     return _unknown(word, hint)
+
+
+def _at_path(word: str, stacks: Sequence[str]) -> str | None:
+    """The stack whose folder a word names, as a shell completes it: `stacks/network/`."""
+    path = f"/{word.rstrip('/')}" if "/" in word else ""
+    return max((stack for stack in stacks if path.endswith(f"/{stack}")), key=len, default=None)
 
 
 def _of_stack(stack: str, before: str | None, shown: Sequence[str]) -> str:
@@ -137,4 +222,4 @@ def _stacks() -> Collection[str]:
 
 
 def _unknown(word: str, hint: str) -> str:
-    return f"there is no task '{word}'{hint}\n  untouched: nothing was run\n  next: `doit list --all` shows every task"
+    return f"there is no task '{word}'{hint}\n{_UNTOUCHED}\n  next: {_typed('list', '--all')} shows every task"

@@ -54,7 +54,7 @@ def _text(run: Run, words: list[str]) -> str:
     lines = [f"restore   {stack.name}: its state of serial {copy.serial}, copied {copy.at}, is back"]
     if (last.serial or 0) > copy.serial:
         lines.append(f"  the last apply left serial {last.serial}: what it created is not in this copy")
-    return "\n".join([*lines, f"  next: {run.command('plan').quoted}"])
+    return "\n".join([*lines, f"  next: {run.typed('plan')}"])
 
 
 def _stack(run: Run, words: Sequence[str]) -> Stack:

@@ -89,14 +89,14 @@ def _closing(run: Run, found: list[Condition], stacks: int) -> list[str]:
 
 def _steps(run: Run, found: list[Condition], counts: Counter[Mark]) -> str:
     """What to do next, behind a semicolon; empty if that is nothing."""
-    deploys = run.command("deploy").quoted
+    deploys = run.typed("deploy")
     if any(each.is_refused for each in found):
-        return f"; {run.command('plan').quoted} replaces what {deploys} would refuse"
+        return f"; {run.typed('plan')} replaces what {deploys} would refuse"
     if counts[Mark.AFFECTED] or counts[Mark.UNVERIFIED]:
         return f"; {deploys} deploys and checks them"
     if counts[Mark.UNRUN]:
-        return f"; {run.command('verify').quoted} runs the checks"
-    return f"; {run.command('drift').quoted} checks again" if counts[Mark.UNCHECKED] else ""
+        return f"; {run.typed('verify')} runs the checks"
+    return f"; {run.typed('drift')} checks again" if counts[Mark.UNCHECKED] else ""
 
 
 def _deployed(last: Receipt | None) -> str:

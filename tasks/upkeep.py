@@ -247,7 +247,7 @@ def _prune(run: Run, found: Recording, rest: Sequence[str]) -> str:
     if len(rest) != 1 or not rest[0].isdecimal() or int(rest[0]) < 1:
         raise ConfigError(
             "`doit ledger prune` needs a number: how many of the newest entries to keep", untouched="nothing was read",
-            next_step="run for example `doit ledger prune 1000`",
+            next_step=("run for example ", doit("ledger", "prune", "1000")),
         )  # fmt: skip
     head, session = found.look(), found.session
     first = max(head.first, head.sequence - int(rest[0]) + 1)
@@ -332,7 +332,8 @@ def _accept(run: Run, found: Recording) -> str:
     if not accepted:
         raise ConfigError(
             "`doit ledger accept` needs a state to accept", untouched="nothing was written",
-            next_step="run `doit accept=STACK:LINEAGE:SERIAL reason=WHY ledger accept`, as the refusal shows it",
+            next_step=("run ", doit("accept=STACK:LINEAGE:SERIAL", "reason=WHY", "ledger", "accept"),
+                       ", as the refusal shows it"),
         )  # fmt: skip
     found.look()
     held = found.session.records(item.stack for item in accepted)

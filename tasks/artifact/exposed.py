@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..base.errors import ExposedError
 from ..base.jsonvalue import fields, named, records
+from ..base.problem import Untouched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from ..base.jsonvalue import Json
     from ..base.masking import Secrets
 
+_UNTOUCHED = Untouched(
+    "nothing was applied, and no plan of this stack is left to be applied",
+    "nothing was applied, and no plan of these stacks is left to be applied",
+)
 _INSTANCE_KEY = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')
 _NUMBER = re.compile(r"\[\d+\]")
 _LISTS = ("resource_changes", "resource_drift")
@@ -34,7 +39,7 @@ def require_hidden(plan: Mapping[str, Json], mask: Secrets) -> None:
             if mask.exposed(name, words=not is_identifier):
                 raise ExposedError(
                     f"a secret is in {place} {mask.text(address)}",
-                    untouched="nothing was applied, and no plan of this stack is left to be applied",
+                    untouched=_UNTOUCHED,
                     next_step="names are never masked: use something else as the key (an index, an id, a digest) in"
                     " `for_each`, in the map or in the resource's name, then run the same command again; or, if it is"
                     " no secret, do not mark it as one",

@@ -17,7 +17,7 @@ from ..base.errors import ConfigError
 from ..base.files import canonical_json, sha256_bytes
 from ..base.jsonvalue import fields, records
 from ..base.layout import ENGINE_LOCK_FILE
-from ..base.problem import Shell
+from ..base.problem import NOTHING_PLANNED, Shell
 from ..project import variables, volatile, watched
 from ..project.backend import settings as backend_settings
 from ..project.config.signature import sealed
@@ -283,7 +283,7 @@ def _require_readable(project: Project, stack: Stack, watching: Collection[str])
         if any(folder in (path, ".") or path.startswith(f"{folder}/") for folder in folders):
             raise ConfigError(
                 f"the folder {path} cannot be read: {why}; its content is an input of this stack",
-                where=path, stack=stack.name, untouched="nothing in this stack was planned or applied",
+                where=path, stack=stack.name, untouched=NOTHING_PLANNED,
                 next_step=(
                     "make it readable (", Shell(f"chmod u+rx {shlex.quote(path)}"), "), or remove what is not a file",
                 ),

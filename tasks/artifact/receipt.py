@@ -11,7 +11,7 @@ from ..base.clock import now
 from ..base.errors import RecordError, ShapeError
 from ..base.files import read_json
 from ..base.jsonvalue import Json, JsonObject, fields
-from ..base.problem import doit
+from ..base.problem import NOTHING_CHANGED, doit
 from . import folder
 from .inputs import Inputs
 
@@ -119,7 +119,7 @@ def read(layout: Layout, stack: str) -> Receipt | None:
             f"{layout.relative(path)} is not a receipt: {error}",
             where=layout.relative(path),
             stack=stack,
-            untouched="nothing in this stack was changed",
+            untouched=NOTHING_CHANGED,
             next_step=(
                 "remove it; the stack then counts as never deployed, and ",
                 doit(f"plan:{stack}"),

@@ -97,7 +97,7 @@ def _circumstances() -> str:
     status = os.stat(".")  # noqa: PTH116 - a text
     return "\n".join(
         [
-            sys.version, sys.executable, *sys.argv[1:], os.getcwd(), f"{status.st_dev} {status.st_ino}",  # noqa: PTH109
+            sys.version, sys.executable, *sys.argv, os.getcwd(), f"{status.st_dev} {status.st_ino}",  # noqa: PTH109
             _terminal(), f"{os.getuid()} {os.getgid()}",
             hashlib.sha256(stamps.read([*sorted(files), *libraries]).tobytes()).hexdigest(),
         ]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar, Self, TypedDict, Unpack
 
-from .problem import Kind, Problem, Where, doit, steps
+from .problem import NOTHING_CHANGED, Kind, Problem, Untouched, Where, doit, steps
 from .unseen import one_line
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Places(TypedDict, total=False):
     where: Where | str | None
     key: str | None
     stack: str | None
-    untouched: str | None
+    untouched: Untouched | str | None
     next_step: Steps | None
     details: Sequence[str]
     log: str
@@ -62,15 +62,18 @@ class DeployError(Exception):
 
     def __init__(self, message: str, **places: Unpack[Places]) -> None:
         super().__init__(message)
+        untouched = places.get("untouched")
+        one, several = untouched if isinstance(untouched, Untouched) else (untouched, None)
         self.problem = Problem(
             self.kind,
             message,
             _where(places.get("where"), places.get("key")),
             places.get("stack"),
-            places.get("untouched"),
+            one,
             steps(places.get("next_step")),
             tuple(line for text in places.get("details", ()) for line in text.split("\n")),
             places.get("log", ""),
+            several,
         )
 
     @property
@@ -228,9 +231,7 @@ class ArtifactRefusedError(DeployError):
 
     def __init__(self, reason: str, message: str, *, stack: str, next_step: Steps | None = None) -> None:
         again = (doit(f"plan:{stack}"), " makes a new plan to review; then ", doit("deploy"))
-        super().__init__(
-            message, stack=stack, untouched="nothing in this stack was changed", next_step=next_step or again
-        )
+        super().__init__(message, stack=stack, untouched=NOTHING_CHANGED, next_step=next_step or again)
         self.reason = reason
 
 

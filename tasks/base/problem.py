@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -73,17 +73,26 @@ class Command:
         arguments: What follows `doit`: tasks, options, variables.
         environment: The environment it is for; None for the default one, or if it is not known yet.
         variables: Environment variables set for this command only.
+        program: How doit is started in the shell that it is shown in, as typed there; empty for `doit`.
     """
 
     arguments: tuple[str, ...]
     environment: str | None = None
     variables: tuple[tuple[str, str], ...] = ()
+    program: str = ""
 
     @property
     def words(self) -> tuple[str, ...]:
         """The command line, word by word, unquoted."""
-        environment = [f"env={self.environment}"] if self.environment else []
-        return (*(f"{name}={value}" for name, value in self.variables), "doit", *environment, *self.arguments)
+        return (*self._variables, "doit", *self._rest)
+
+    @property
+    def _variables(self) -> tuple[str, ...]:
+        return tuple(f"{name}={value}" for name, value in self.variables)
+
+    @property
+    def _rest(self) -> tuple[str, ...]:
+        return (*([f"env={self.environment}"] if self.environment else ()), *self.arguments)
 
     def within(self, environment: str | None) -> Command:
         """The same command in an environment, unless it already has one."""
@@ -96,7 +105,12 @@ class Command:
 
     def __str__(self) -> str:
         """The command as typed into a shell."""
-        return " ".join(_quoted(word) for word in self.words)
+        before, after = (" ".join(map(_quoted, words)) for words in (self._variables, self._rest))
+        return " ".join(part for part in (before, self.program or "doit", after) if part)
+
+    def seen_from(self, program: str) -> Command:
+        """The command for a shell in which doit is started so."""
+        return replace(self, program=program)
 
     @property
     def quoted(self) -> str:
@@ -144,6 +158,19 @@ def doit(*arguments: str, environment: str | None = None, **variables: str) -> C
     return Command(arguments, environment, tuple(variables.items()))
 
 
+class Untouched(NamedTuple):
+    """What was not changed, said of a stack, and of several that failed for one cause."""
+
+    one: str
+    several: str
+
+
+NOTHING_CHANGED = Untouched("nothing in this stack was changed", "nothing in these stacks was changed")
+NOTHING_PLANNED = Untouched(
+    "nothing in this stack was planned or applied", "nothing in these stacks was planned or applied"
+)
+
+
 @dataclass(frozen=True)
 class Problem:
     """What went wrong, for the person at 3 a.m.
@@ -157,6 +184,7 @@ class Problem:
         next: What to run or edit next: the parts of a sentence, with commands as values.
         details: Further lines: differences, observations, commands for a closer look.
         log: The output of the engine or another program.
+        untouched_of_several: `untouched` where several stacks have the problem; None if that is the same.
     """
 
     kind: Kind
@@ -167,6 +195,7 @@ class Problem:
     next: tuple[Step, ...] = ()
     details: tuple[str, ...] = ()
     log: str = ""
+    untouched_of_several: str | None = None
 
     @property
     def next_text(self) -> str:
@@ -183,12 +212,20 @@ class Problem:
         steps = tuple(part.within(environment) if isinstance(part, Command) else part for part in self.next)
         return replace(self, next=steps)
 
-    def seen_from(self, folder: str) -> Problem:
-        """The problem for a shell, from which the repository is in a folder; empty if the shell is there."""
-        if not folder:
-            return self
-        return replace(self, next=tuple(replace(each, folder=folder) if isinstance(each, Shell) else each
-                                        for each in self.next))  # fmt: skip
+    def seen_from(self, folder: str, program: str) -> Problem:
+        """The problem for a shell.
+
+        Args:
+            folder: Where the repository is from there; empty if the shell is in it.
+            program: How doit is started there.
+        """
+
+        def seen(part: Step) -> Step:
+            if isinstance(part, Shell):
+                return replace(part, folder=folder)
+            return part.seen_from(program) if isinstance(part, Command) else part
+
+        return replace(self, next=tuple(map(seen, self.next)))
 
     def mapped(self, change: Callable[[str], str]) -> Problem:
         """The problem with a function applied to every text in it, such as masking."""
@@ -206,6 +243,7 @@ class Problem:
             next=tuple(change(part) if isinstance(part, str) else part.mapped(change) for part in self.next),
             details=tuple(change(line) for line in self.details),
             log=change(self.log),
+            untouched_of_several=changed(self.untouched_of_several),
         )
 
     def rows(self) -> list[str]:
@@ -230,7 +268,7 @@ class Problem:
         following = {
             "command": list(command.words) if command else [],
             "text": self.next_text,
-            "parts": [part if isinstance(part, str) else asdict(part) for part in self.next],
+            "parts": [_kept(part) for part in self.next],
         }
         return {
             "kind": str(self.kind),
@@ -238,6 +276,7 @@ class Problem:
             "where": asdict(self.where) if self.where else None,
             "stack": self.stack,
             "untouched": self.untouched,
+            "untouched_of_several": self.untouched_of_several,
             "next": following if self.next else None,
             "details": "\n".join(self.details),
             "log": self.log,
@@ -265,6 +304,7 @@ class Problem:
             tuple(_part(part) for part in following["parts"]) if following else (),
             tuple(details.split("\n")) if details else (),
             record["log"],
+            several if isinstance(several := record.get("untouched_of_several"), str) else None,
         )
 
 
@@ -283,6 +323,13 @@ def steps(given: Steps | None) -> tuple[Step, ...]:
     if given is None:
         return ()
     return given if isinstance(given, tuple) else (given,)
+
+
+def _kept(part: Step) -> Any:
+    """A part of a next step as JSON: without what is only so in one shell."""
+    if isinstance(part, str):
+        return part
+    return {name: value for name, value in asdict(part).items() if name != "program"}
 
 
 def _part(part: Any) -> Step:

@@ -15,7 +15,7 @@ from ..base import jsontext, process
 from ..base.errors import EngineError, StateEncryptionError, StateLockedError, StoppedError
 from ..base.jsonvalue import elements
 from ..base.layout import ENGINE_LOCK_FILE, PIPELINE_FILE
-from ..base.problem import Where, doit
+from ..base.problem import NOTHING_CHANGED, Untouched, Where, doit
 from ..base.process import kept_environment
 from ..base.text import few
 from . import diagnostics, progress, statelock, statereads
@@ -227,7 +227,7 @@ def failure(
     done: Completed,
     context: Context,
     *,
-    untouched: str | None = None,
+    untouched: Untouched | str | None = None,
     next_step: Steps | None = None,
 ) -> EngineError:
     """An error with the engine's full output; a lock is reported with its holder and how to release it.
@@ -245,14 +245,14 @@ def failure(
         return StateEncryptionError(
             f"{message}: {happened}", stack=stack,
             log=done.output if REMOTE_STATE in done.output else "",  # it names the state; else there is no more to say
-            untouched="nothing in this stack was changed", next_step=step,
+            untouched=NOTHING_CHANGED, next_step=step,
         )  # fmt: skip
     if lock := statelock.held(done, context.backend):
         return StateLockedError(
             statelock.describe(lock),
             log=done.output,
             stack=stack,
-            untouched="nothing in this stack was changed",
+            untouched=NOTHING_CHANGED,
             next_step=statelock.way_out(lock, context),
         )
     next_step = done.next_step or next_step

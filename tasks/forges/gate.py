@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..artifact import opening, store
 from ..base.errors import DeployError, RecordError, UnreviewedError
 from ..base.files import read_json
-from ..base.problem import doit
+from ..base.problem import NOTHING_CHANGED, doit
 from ..base.text import short
 from ..plans import judging
 from ..policy import semantic
@@ -214,7 +214,7 @@ def _refusal(run: Run, message: str, differences: list[Difference], *, partly: b
         message,
         details=_lines(differences),
         where=run.project.loaded.where("plan", "on_unreviewed"),
-        untouched="nothing in this stack was changed" if partly else "nothing was deployed",
+        untouched=NOTHING_CHANGED if partly else "nothing was deployed",
         next_step=(
             "review this plan in a merge request, or commit `plan: {on_unreviewed: warn}`; then ",
             doit("deploy"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..artifact.uncommitted import Uncommitted
 from ..base.errors import ArtifactRefusedError, DeployError
+from ..base.problem import NOTHING_CHANGED
 from ..base.text import few
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def require(run: Run, stack: Stack, inputs: Inputs) -> None:
             f"{_words(found)}, and plan.require_clean is set",
             where=run.project.loaded.where("plan", "require_clean"),
             stack=stack.name,
-            untouched="nothing in this stack was changed",
+            untouched=NOTHING_CHANGED,
             next_step=_STEP if any(found.values()) else "commit or stash them (`git stash -u`), then run it again",
         )
 

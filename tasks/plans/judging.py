@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..base.errors import ArtifactRefusedError, PolicyError
-from ..base.problem import doit
+from ..base.problem import NOTHING_CHANGED, doit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,10 +79,9 @@ def require(run: Run, manifest: Manifest) -> list[str]:
     known = run.once(_judged).get(manifest.stack)
     if known is not None and (known.plan_id, known.plan_sha256) == (manifest.id, manifest.plan_sha256):
         return known.allowed
-    untouched = "nothing in this stack was changed"
     next_step = (doit(f"plan:{manifest.stack}"), ", then ", doit("deploy"))
     if judged_by(run) is not None:
         message = "this plan was not judged by policy in this run"
-        raise PolicyError(message, stack=manifest.stack, untouched=untouched, next_step=next_step)
+        raise PolicyError(message, stack=manifest.stack, untouched=NOTHING_CHANGED, next_step=next_step)
     message = "this is not the plan that this run verified: it was replaced"
     raise ArtifactRefusedError("replaced", message, stack=manifest.stack)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..base.errors import ConfigError, nearest
 from ..base.files import canonical_json, sha256_bytes
 from ..base.jsonvalue import records
-from ..base.problem import doit
+from ..base.problem import Untouched, doit
 from ..base.valuepath import matches
 from ..run.allowance import Allowance
 from ..run.details import PlanDetails, PolicyRefusedError
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from ..project.model import Policy
     from ..project.stack import Stack
     from ..run.run import Run
+
+
+_DISCARDED = Untouched(
+    "nothing in this stack was changed, and its plan was discarded",
+    "nothing in these stacks was changed, and their plans were discarded",
+)
 
 
 def digest(run: Run) -> str:
@@ -188,7 +194,7 @@ def _refusal(
         f"refused by policy '{first.rule}': {place}{first.message}{more}",
         found=PlanDetails(changes=changes, findings=[finding.to_json() for finding in found]),
         log="\n".join(lines), stack=stack.name,
-        untouched="nothing in this stack was changed, and its plan was discarded",
+        untouched=_DISCARDED,
         next_step=(
             "change the plan; or, if it is intended, add an entry to `policy.allow`, or run ",
             doit(f"allow={first.rule}:{stack.name}", "reason=WHY", stage),

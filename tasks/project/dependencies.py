@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from ..base.errors import ConfigError
+from ..base.problem import NOTHING_PLANNED
 from .stackgraph import CycleError, StackGraph, cycles
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _fault(sources: Sources, reads: Mapping[str, list[RemoteRead]], path: list[s
     return ConfigError(
         f"these stacks read each other's state, so none can be deployed first: {' -> '.join(path)}",
         where=place, key=sources.key(name), stack=name, details=lines,
-        untouched="nothing in this stack was planned or applied",
+        untouched=NOTHING_PLANNED,
         next_step=f"name the stack that need not be deployed first: {way}",
     )  # fmt: skip
 

@@ -15,13 +15,11 @@ from ..base import terminal, whence
 from ..base.errors import DeployError, ExitCode
 from ..base.problem import Kind, doit
 from ..base.terminal import Style, Styled
-from ..base.text import few, plural
-from ..drifts import words
+from ..base.text import plural
 from ..policy import semantic
 from ..run.cilog import Dialect
-from ..run.details import DriftDetails
 from ..run.result import Status
-from . import causes, failures, remarks, stackreport, tally, together
+from . import causes, failures, remarks, tally, verdicts
 from .failures import Failures
 from .tally import STAGES, Tally
 
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
 
 _QUIET = {Status.UNAFFECTED}
 _FEW = 20
-_FEW_FAILED = 5  # names that fit a line
 _WIDEST_NAME = 40
 _COUNTS = len("  +10 ~10 -10  0.5 s")
 _STAGE = 10  # columns before a task's stack
@@ -96,7 +93,7 @@ class Console:
         """A task ended: its line, and all that the engine said when it failed; of the same failure that only once."""
         outcome = outcome.masked(self._run.mask)
         if outcome.problem is not None:
-            outcome = replace(outcome, problem=outcome.problem.seen_from(whence.way()))
+            outcome = replace(outcome, problem=outcome.problem.seen_from(whence.way(), whence.program()))
         self._tally.ended(f"{outcome.stage}:{outcome.stack}", outcome)
         warned = self._warned(outcome)
         quiet = outcome.stage == "validate" and outcome.status is Status.OK and not selected and not warned
@@ -172,12 +169,12 @@ class Console:
         stacks = len(self._run.project.stacks)
         lines = [f"{plural(stacks, 'stack')} in environment '{self._run.project.environment}'. Commands:"]
         named = [task for task in tasks.values() if ":" not in task.name and not task.name.startswith("_")]
-        commands = {str(self._run.command(task.name)): task.doc or "" for task in named}
+        commands = {self._run.typed(task.name).strip("`"): task.doc or "" for task in named}
         width = max(map(len, commands), default=0)
         lines += [f"  {command:<{width}} {doc}" for command, doc in sorted(commands.items())]
-        one, every = self._run.command("plan:STACK"), self._run.command("list", "--all")
-        other = doit("plan", environment="NAME")
-        lines += [f"One stack: {one.quoted}. Another environment: {other.quoted}. All tasks: {every.quoted}."]
+        one, every = self._run.typed("plan:STACK"), self._run.typed("list", "--all")
+        other = whence.typed(doit("plan", environment="NAME"))
+        lines += [f"One stack: {one}. Another environment: {other}. All tasks: {every}."]
         self._run.say("\n".join(lines))
 
     def report(self, report: Report) -> None:
@@ -217,7 +214,8 @@ class Console:
         if told := [*self._failures.lines(listed), *failures.of_run(errors)]:
             shown += [Styled(""), *told]
         seconds = time.monotonic() - run.started
-        verdict = f"{run.project.environment}: {run.mask.text(self.verdict(selected, code, found))} ({seconds:.1f} s)"
+        said = run.mask.text(verdicts.of(run, selected, code, found, whence.program()))
+        verdict = f"{run.project.environment}: {said} ({seconds:.1f} s)"
         style = Style.FAILED if code.failed else Style.WARNING if code is ExitCode.DRIFT else Style.GOOD
         first, *rest = verdict.split("\n")
         run.output.tell([*shown, Styled(first, style), *map(Styled, rest)])
@@ -272,79 +270,6 @@ class Console:
                     lines.append(f"{name}.{output}  {item.value}")
         return lines
 
-    def verdict(self, selected: set[str], code: ExitCode, found: list[Result]) -> str:
-        """How the run ended, in words, and what to do next."""
-        failed = sorted({item.stack for item in found if item.failed})
-        names = ", ".join(failed) if len(failed) <= _FEW_FAILED else plural(len(failed), "stack")
-        if self._run.stop.requested:
-            return "stopped; run the same command again to continue"
-        if code.failed:
-            tried = any(item.stage == "deploy" and item.failed for item in found)
-            if "deploy" in selected and not self._run.applied and not tried:
-                return f"failed: {names or 'see above'}; nothing was deployed"
-            return f"failed: {names or 'see above'}"
-        if code is ExitCode.DRIFT or any(item.status is Status.DRIFTED for item in found):
-            return self._drift_verdict(found)
-        if "deploy" in selected:
-            if self._run.request.repair is not None:
-                return f"{len(self._run.applied)} repaired" if self._run.applied else "nothing was repaired"
-            if self._run.applied:
-                return f"{len(self._run.applied)} deployed"
-            checked = any(item.stage == "deploy" and item.status is Status.OK for item in found)
-            return "nothing to deploy, its checks passed" if checked else "nothing to deploy, all up to date"
-        if "plan" in selected:
-            plans = [item for item in found if item.stage == "plan" and item.status is not Status.UNAFFECTED]
-            deferred = sum(item.status is Status.DEFERRED for item in plans)
-            deploys = self._run.command("deploy").quoted
-            if deferred:
-                return f"planned; {deploys} applies exactly this, and plans and applies {deferred} deferred"
-            return f"planned; {deploys} applies exactly this" if plans else "no stack is affected"
-        if adopted := [item.stack for item in found if item.status is Status.ADOPTED]:
-            deploys = self._run.command("deploy").quoted
-            return f"the code of {adopted[0]} took over drift; review and commit it, then run {deploys}"
-        part = self._run.request.shard
-        if part is not None and "drift" in selected and not any(item.stage == "drift" for item in found):
-            return f"no stack belongs to shard {part}: nothing was checked here; the other shards check them"
-        if "drift" in selected and (counted := words.counted(_news(found))):
-            return f"all passed; {counted} since the previous check"
-        return _unverified(selected, found) or "all passed"
-
-    def _drift_verdict(self, found: list[Result]) -> str:
-        lines = []
-        drifted = sorted(item.stack for item in found if item.status is Status.DRIFTED)
-        undeployed = sorted(item.stack for item in found if item.status is Status.UNDEPLOYED)
-        if drifted:
-            counted = words.counted(_news(found))
-            lines.append(f"{few(drifted, _FEW)} drifted{f' ({counted})' if counted else ''}. What to do next:")
-            lines += self._ways([item for item in found if item.status is Status.DRIFTED])
-        if undeployed:
-            deploys = self._run.command("deploy").quoted
-            lines.append(f"{few(undeployed, _FEW)}: undeployed code; {deploys} deploys it")
-        return "\n".join(lines)
-
-    def _ways(self, drifted: list[Result]) -> list[str]:
-        """The commands for what has drifted, numbered: one for all stacks, or one for each of the first few."""
-        offered = [
-            stackreport.drift_ways(result, self._run.named_environment)
-            for result in sorted(drifted, key=lambda item: item.stack)
-        ]
-        lines = []
-        for number, way in enumerate(together.ways(offered, self._run.project.stacks), 1):
-            first, *rest = way.commands
-            lines += [f"  {number}. {way.name + ':':<28} `{first}`", *(f"{'':<33} `{command}`" for command in rest)]
-            lines += [f"{'':<33} … {plural(way.left, 'more stack')}, one command each"] if way.left else []
-        return [*lines, f"  all of it: .deploy/{self._run.project.environment}/reports/drift.md"]
-
-
-def _unverified(selected: set[str], found: Sequence[Result]) -> str:
-    """Why a `verify` had nothing to verify, which is not the same as that all passed; empty if it had."""
-    ended = [item.status for item in found if item.stage == "verify"]
-    if selected != {"verify"} or any(status is not Status.UNAFFECTED for status in ended):
-        return ""
-    if not ended:
-        return "no stack has checks, so nothing was verified; docs/checks.md has their kinds"
-    return "no stack that has checks is deployed from here, so nothing was verified"
-
 
 def _was_stopped(outcome: Result) -> bool:
     """Whether a task failed only because the run was stopped, which whoever did it knows."""
@@ -372,16 +297,6 @@ _WORDS = {
     Status.SKIPPED: "skipped",
     Status.ADOPTED: "adopted",
 }
-
-
-def _news(found: Iterable[Result]) -> dict[str, int]:
-    """How much drift is new, changed again, known and resolved."""
-    total: dict[str, int] = {}
-    for item in found:
-        if isinstance(item.details, DriftDetails):
-            for word, number in item.details.news.items():
-                total[word] = total.get(word, 0) + number
-    return total
 
 
 def _block(outcome: Result) -> list[Styled]:

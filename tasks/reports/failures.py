@@ -132,9 +132,10 @@ def _cause(found: Problem) -> list[str]:
     """What a program said of its error, the first lines; the kinds of others say it themselves."""
     if found.kind not in _QUOTED:
         return []
-    said = [causes.unframed(line) for line in (causes.errors_of(found.log) or found.log).splitlines()]
+    errors = causes.errors_of(found.log)
+    said = [causes.unframed(line) for line in (errors or found.log).splitlines()]
     lines = [line for line in said if line.strip()]
-    if not causes.errors_of(found.log):  # other programs say it last
+    if not errors:  # other programs say it last
         return lines[-_LINES:] if found.kind is not Kind.ENGINE else []
     left = len(lines) - _LINES
     return [*lines[:_LINES], *([f"… {plural(left, 'more line')} above"] if left > 0 else [])]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..base.text import few
 from ..run.result import Status
 from . import note
-from .shared import SharedProblem
+from .shared import Alike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def _errors(report: Report) -> Iterator[tuple[str, str, str]]:
     """Each failure at its place; where there is no room for all of them, each cause at its first one."""
     alike = [found for found in report.problems if found.status is Status.FAILED]
     if sum(len(found.stacks) for found in alike) <= MOST_ANNOTATIONS:
-        alike = [SharedProblem([stack]) for found in alike for stack in found.stacks]
+        alike = [Alike([stack]) for found in alike for stack in found.stacks]
     for found in alike:
         stack, others = found.first, found.others
         text = f"{found.error}\nThe same in {few(others, MOST_ANNOTATIONS)}." if others else stack.error

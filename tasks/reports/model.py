@@ -13,8 +13,8 @@ from ..base.text import plural
 from ..drifts import words
 from ..policy.finding import SEVERITIES
 from ..run.result import Status
-from . import causes, remarks, stackreport, tally, together
-from .shared import SharedChange, SharedFinding, SharedProblem
+from . import causes, remarks, shared, stackreport, tally, together
+from .shared import Alike, SharedChange, SharedFinding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -143,13 +143,13 @@ class Report:
         return sorted(found, key=lambda stack: (order.index(stack.status), not stack.destructive))
 
     @cached_property
-    def problems(self) -> list[SharedProblem]:
+    def problems(self) -> list[Alike]:
         """What failed or cannot be planned yet, each cause once, in the order of `shown`."""
-        found: list[SharedProblem] = []
-        groups = causes.Groups[SharedProblem]()
+        found: list[Alike] = []
+        groups = causes.Groups[Alike]()
 
-        def first() -> SharedProblem:
-            found.append(SharedProblem([], self.known))
+        def first() -> Alike:
+            found.append(Alike([], self.known))
             return found[-1]
 
         for stack in self.shown:
@@ -159,19 +159,36 @@ class Report:
         return found
 
     @cached_property
-    def rows(self) -> list[SharedProblem]:
-        """The rows of a table: of stacks that failed or were not run for one reason, one row with the others folded."""
+    def rows(self) -> list[Alike]:
+        """The rows of a table: of stacks of which the same is to be said, one row with the others folded.
+
+        Those are stacks that failed or were not run for one reason, and many that change alike.
+        """
         firsts = {name: found.first.name for found in self.problems for name in self._likened_to(found)}
+        firsts |= self._alike
         reasons: dict[str, str] = {}
-        found: dict[str, SharedProblem] = {}
+        found: dict[str, Alike] = {}
         for stack in self.shown:
             first = firsts.get(stack.name, stack.name)
             if stack.status is Status.NOT_RUN:
                 first = reasons.setdefault(causes.unnamed(stack.name, stack.summary), stack.name)
-            found.setdefault(first, SharedProblem([], self.known)).stacks.append(stack)
+            found.setdefault(first, Alike([], self.known)).stacks.append(stack)
         return list(found.values())
 
-    def _likened_to(self, found: SharedProblem) -> list[str]:
+    @property
+    def sections(self) -> list[Alike]:
+        """The stacks of which something changes, those that change alike together."""
+        found: dict[str, Alike] = {}
+        for stack in self.shown:
+            if stack.differs:
+                found.setdefault(self._alike.get(stack.name, stack.name), Alike([], self.known)).stacks.append(stack)
+        return list(found.values())
+
+    @cached_property
+    def _alike(self) -> dict[str, str]:
+        return shared.alike(self.shown)
+
+    def _likened_to(self, found: Alike) -> list[str]:
         """The stacks of a cause that are told of as the first one, in the same words."""
         return [stack.name for stack in found.stacks[1:] if stack.name in self._likened]
 
@@ -287,10 +304,16 @@ class Report:
             more = f", {rest}" if rest else ""
             return f"{failed} of {plural(total, 'stack')} failed{more}: nothing can be deployed."
         if self.outcome is Outcome.NOTHING:
-            return "No stack is affected: nothing would be deployed."
+            skipped = len(self.having(Status.SKIPPED))
+            return (
+                f"Nothing planned: {skipped} skipped."
+                if skipped
+                else "No stack is affected: nothing would be deployed."
+            )
         counts = self.counts
         parts = [plural(planned, "plan") + f" ({tally.total(counts, done=False) or counts.text()})"] if planned else []
         parts += [f"{deferred} deferred"] if deferred else []
+        parts += [f"{skipped} skipped"] if (skipped := len(self.having(Status.SKIPPED))) else []
         lost = counts.destroy + counts.replace
         head = f"Destroys {plural(lost, 'resource')}: " if lost else ""
         return f"{head}{', '.join(parts)}."
@@ -305,10 +328,11 @@ class Report:
             if not applied and any(stack.stage == "deploy" for stack in self.having(Status.FAILED)):
                 return f"Deploy {what}: {numbers}."  # an apply that failed may have changed something
             return f"Deploy {what}: {numbers}; " + (f"{done} deployed." if applied else "nothing was deployed.")
+        skipped = len(self.having(Status.SKIPPED))
         if not applied:
-            return "Nothing to deploy: all up to date."
+            return f"Nothing deployed: {skipped} skipped." if skipped else "Nothing to deploy: all up to date."
         passed = f"; {plural(len(checks), 'check')} passed" if checks else ""
-        return f"Deployed {done}{passed}."
+        return f"Deployed {done}{f', {skipped} skipped' if skipped else ''}{passed}."
 
     def _drift_verdict(self) -> str:
         numbers = {

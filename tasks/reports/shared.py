@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ..run.result import Status
 from . import together
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from ..base.problem import Problem
     from ..policy.finding import Finding
-    from ..run.result import Status
     from .stackreport import Change, StackReport
 
 
+_MANY = 4  # stacks that change alike are one row from so many on
+
+
 @dataclass(frozen=True)
-class SharedProblem:
-    """A problem, and the stacks that have it, in the order of the report; of the first one it is shown in full.
+class Alike:
+    """What is said of several stacks, in the order of the report; of the first one it is shown in full.
 
     `known` are the names of all stacks, so that commands for these cover no other.
     """
@@ -42,6 +46,11 @@ class SharedProblem:
         """The names of the other stacks."""
         return [stack.name for stack in self.stacks[1:]]
 
+    @property
+    def ways(self) -> list[together.Way]:
+        """What can be done about the drift of all of them."""
+        return together.ways([stack.offered for stack in self.stacks if stack.offered], self.known)
+
     @cached_property
     def problem(self) -> Problem | None:
         """What went wrong in all of them, with one next step."""
@@ -52,6 +61,16 @@ class SharedProblem:
     def error(self) -> str:
         """What went wrong in all of them, without the log."""
         return self.problem.text() if self.problem else self.first.error
+
+
+def alike(stacks: Iterable[StackReport]) -> dict[str, str]:
+    """Of stacks of which many change alike and none failed, by name, the name of the first of them."""
+    calm = [stack for stack in stacks if stack.problem is None and stack.status is not Status.NOT_RUN]
+    many = Counter(stack.likeness for stack in calm)
+    firsts: dict[tuple[object, ...], str] = {}
+    return {
+        stack.name: firsts.setdefault(stack.likeness, stack.name) for stack in calm if many[stack.likeness] >= _MANY
+    }
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..artifact.changes import Counts, counts_of
@@ -17,10 +18,11 @@ from ..drifts.classes import Severity
 from ..policy.finding import Finding
 from ..run.details import DeployDetails, DriftDetails, PlanDetails
 from ..run.result import Status
+from . import causes
 from .diff import Line, of_change
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ..base.jsonvalue import JsonObject
     from ..base.problem import Command, Problem
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from ..run.details import CheckRecord
     from ..run.result import Result
 
+_SHORT = 2  # letters
+_MOST_COMPARED = 100_000  # characters of a stack in which its name is looked for
 CRITICAL = str(Severity.CRITICAL)
 _DESTRUCTIVE = frozenset({"destroy", "replace"})
 _ORDER = ("destroy", "replace", "forget", "change", "add", "import", "move")
@@ -134,6 +138,29 @@ class StackReport:
         """What went wrong, without the log."""
         return self.problem.text() if self.problem else self.summary if self.status is Status.FAILED else ""
 
+    @cached_property
+    def likeness(self) -> tuple[object, ...]:
+        """What two stacks have in common of which a reader need see one: all that is said of them but their names."""
+        said = [
+            self.remark,
+            *self.reasons,
+            *(check.text for check in self.checks),
+            *(word for change in (*self.changes, *self.outputs) for word in _words(change)),
+        ]
+        told = "\0\0".join(said)
+        return (
+            self.ended, self.stage, self.applied, self.counts, len(self.findings), len(self.mocked),
+            tuple((change.address, change.kind) for change in (*self.changes, *self.outputs)),
+            tuple(check.passed for check in self.checks), tuple(self.failed_checks),
+            causes.unnamed(self.name, told) if self._is_distinct and len(told) < _MOST_COMPARED else told,
+        )  # fmt: skip
+
+    @property
+    def _is_distinct(self) -> bool:
+        """Whether the name is hardly a value by chance, as `1` or `on` is."""
+        last = self.name.rpartition("/")[2]
+        return len(last) > _SHORT and not last.isdecimal()
+
     @property
     def log(self) -> str:
         """What the engine said when it went wrong."""
@@ -157,6 +184,13 @@ class StackReport:
     def counts_text(self) -> str:
         """The counts on one line."""
         return "" if self.counts.empty and self.status is not Status.OK else self.counts.text()
+
+
+def _words(change: Change) -> Iterator[str]:
+    """All that is shown of a change."""
+    yield from (change.why, change.moved_from or "", change.import_id or "")
+    yield from (*change.forces, "", *change.remarks, change.severity)
+    yield from (f"{line.sign} {line.text}" for line in change.lines)
 
 
 def of_result(result: Result, named: str | None = None) -> StackReport:

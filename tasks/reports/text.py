@@ -10,7 +10,7 @@ from ..drifts.classes import Severity
 from .environment import SIGNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .diff import Line
     from .model import Report
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .stackreport import Change, StackReport
 
 MOST_LINES = 60  # of one stack; the rest is in the report's files
+_ALIKE = 20  # names of stacks that change alike
 _NAMES = 5  # stacks, and resources, of one line
 _STYLES = {
     "+": Style.ADDED,
@@ -37,9 +38,8 @@ def render(report: Report, *, most_lines: int | None = MOST_LINES) -> list[Style
         most_lines: Of each stack; how many more there are is said. None for all.
     """
     lines: list[Styled] = []
-    for stack in report.shown:
-        if stack.differs:
-            lines += [Styled(""), *stack_lines(stack, most_lines=most_lines)]
+    for row in report.sections:
+        lines += [Styled(""), *stack_lines(row.first, others=row.others, most_lines=most_lines)]
     lines += [Styled(f"ignored in {name}: {text}") for name, text in report.ignored]
     if report.legend:
         lines += [Styled(""), Styled(report.legend, Style.QUIET)]
@@ -70,14 +70,19 @@ def _judged(found: SharedFinding) -> Styled:
     return Styled(text, Style.FAILED if finding.blocking else Style.PLAIN)
 
 
-def stack_lines(stack: StackReport, *, most_lines: int | None = None) -> list[Styled]:
-    """The changes of one stack; no line begins like a command to a forge."""
+def stack_lines(
+    stack: StackReport, *, others: Sequence[str] = (), most_lines: int | None = None
+) -> list[Styled]:  # fmt: skip
+    """The changes of one stack, and the names of others that change alike; no line begins like a command to a forge."""
     body = list(_body(stack))
     shown = body if most_lines is None or len(body) <= most_lines else body[:most_lines]
-    head = Styled(f"{stack.name}  {stack.counts_text}".rstrip())
+    counts = f"  {stack.counts_text}" if stack.counts_text else ""
+    head = Styled(f"{stack.name}{f' and {len(others):,} more, each' if others else ''}{counts}")
     lines = [head, *(line._replace(text=f"  | {line.text}") for line in shown)]
     if len(body) > len(shown):
         lines.append(Styled(f"  … {plural(len(body) - len(shown), 'more line')} in the report"))
+    if others:
+        lines.append(Styled(f"  the same, but for their names, in {few(others, _ALIKE)}"))
     return [_harmless(line) for line in lines]
 
 

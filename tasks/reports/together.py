@@ -22,7 +22,6 @@ _SUMMARIES = {
 }  # of stacks that differ in what is the matter
 _MOST_WAYS = 5  # commands of which each is for one stack
 _LIKEWISE = "; likewise for each of the others"
-_OF_SEVERAL = {"this stack": "these stacks", "its state is": "their states are", "its plan was": "their plans were"}
 
 
 def problem(found: Sequence[tuple[str, Problem]], known: Collection[str]) -> Problem:
@@ -43,14 +42,8 @@ def problem(found: Sequence[tuple[str, Problem]], known: Collection[str]) -> Pro
         details = (*details, *(f"{stack}: {each.summary}" for stack, each in found))
         summary = _SUMMARIES[first.kind]
     steps = tuple(_steps(found, known))
-    return replace(first, stack=None, summary=summary, details=details, untouched=_several(first.untouched), next=steps)
-
-
-def _several(untouched: str | None) -> str | None:
-    """What is untouched of one stack, said of several."""
-    for one, more in _OF_SEVERAL.items():
-        untouched = untouched and untouched.replace(one, more)
-    return untouched
+    untouched = first.untouched_of_several or first.untouched
+    return replace(first, stack=None, summary=summary, details=details, untouched=untouched, next=steps)
 
 
 def command(commands: Sequence[Command], known: Collection[str]) -> Command | None:

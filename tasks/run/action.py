@@ -16,6 +16,7 @@ from doit.exceptions import TaskFailed
 from ..base import whence
 from ..base.clock import now
 from ..base.errors import ConfigError, DeployError, UnexpectedError
+from ..base.problem import NOTHING_CHANGED
 from . import fanout
 from . import result as results
 from .commandline import COMMANDS
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 _LOOKING = frozenset({"validate", "plan", "drift"})  # the stages that change nothing
 NOT_STARTED = "not started: the run was stopped"
 """What is said of a task that a stop kept from beginning."""
-_UNTOUCHED = "nothing in this stack was changed"
 _TAKES_TASK = inspect.Signature([inspect.Parameter("task", inspect.Parameter.POSITIONAL_OR_KEYWORD)])
 _TAKES_NOTHING = inspect.Signature()
 
@@ -155,11 +155,13 @@ def failed(run: Run, stage: str, name: str, error: DeployError) -> Result:
 
 def _told(run: Run, stage: str, name: str, problem: Problem) -> Problem:
     """The problem with what is untouched and what to run next, where it does not say so itself."""
-    untouched = problem.untouched or (_UNTOUCHED if stage in _LOOKING and name else None)
+    if not problem.untouched and stage in _LOOKING and name:
+        one, several = NOTHING_CHANGED
+        problem = replace(problem, untouched=one, untouched_of_several=several)
     if problem.next or stage not in COMMANDS or not name:
-        return replace(problem, untouched=untouched)
+        return problem
     again = run.command("deploy") if run.asked.deploying else run.command(f"{stage}:{name}")
-    return replace(problem, untouched=untouched, next=("correct what the error names, then run ", again, " again"))
+    return replace(problem, next=("correct what the error names, then run ", again, " again"))
 
 
 def crashed(run: Run, stage: str, name: str, error: BaseException) -> Result:

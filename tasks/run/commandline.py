@@ -191,6 +191,11 @@ def check_patterns(tasks: Iterable[str]) -> None:
             )
 
 
+def named(words: Sequence[str]) -> str | None:
+    """The command of ours that a command line runs; None if it names none."""
+    return next((name for word in words if (name := word.partition(":")[0]) in COMMANDS), None)
+
+
 def names(stages: Collection[str]) -> bool:
     """Whether the command line names a task of one of some stages."""
     return any(word.partition(":")[0] in stages for word in positional(sys.argv[1:]))
@@ -309,7 +314,7 @@ def check_parallel() -> None:
     if isinstance(given, int) and given < 0:
         raise ConfigError(
             f"`-n {given}`: not a number of tasks", untouched="nothing was run",
-            next_step="write how many may run at once, as in `doit -n 4 plan`, or leave it out",
+            next_step=("write how many may run at once, as in ", doit("-n", "4", "plan"), ", or leave it out"),
         )  # fmt: skip
 
 

@@ -82,7 +82,7 @@ def choose_base(run: Run) -> None:
         run.say(
             f"no deploy of {short(tagged)}{whose} has put the tag {tag} there, so what is deployed is not known,"
             " and every stack without a receipt is affected. If all of it is deployed, name the tag once:"
-            f" {run.command(f'base={tag}', 'deploy').quoted}"
+            f" {run.typed(f'base={tag}', 'deploy')}"
         )
         return
     note = note or TagNote()

@@ -17,7 +17,7 @@ from ..base import plain
 from ..base.errors import EngineError, RecordError, StateNotSavedError
 from ..base.files import LARGEST_RECORD, parse_json
 from ..base.layout import Layout
-from ..base.problem import Shell, doit
+from ..base.problem import Shell, Untouched, doit
 from ..project import backend
 from ..project.config import loading
 
@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     from .run import Run
 
 FILE = "errored.tfstate"
+_REFUSED = Untouched(
+    "nothing was deleted; the next plan of this stack is refused, as it would create everything again",
+    "nothing was deleted; the next plans of these stacks are refused, as they would create everything again",
+)
+_LACKS = Untouched(
+    "nothing in this stack was planned or applied: the stored state lacks what that apply created",
+    "nothing in these stacks was planned or applied: the stored states lack what those applies created",
+)
 _SHARED = (Path(tempfile.gettempdir()), Path("/dev/shm"))  # noqa: S108 - the last resort; a folder of our own is made
 _UNLOCKED_BY_THE_END = ("local", "pg")  # there, a lock ends with its process
 _NO_FILE = "Failed to create local state file"
@@ -39,7 +47,7 @@ def lost(stack: Stack) -> EngineError:
     return EngineError(
         "the apply succeeded, but there is no state: what it created is recorded nowhere",
         stack=stack.name,
-        untouched="nothing was deleted; the next plan of this stack is refused, as it would create everything again",
+        untouched=_REFUSED,
         next_step="restore the state, or import what exists (docs/recover.md, `A state was lost or replaced`); a local"
         " state that several machines write at the same time can be lost by the engine: use a backend with locks",
     )
@@ -86,7 +94,7 @@ def refuse(run: Run, stack: Stack) -> None:
         f"{name} contains the state of an earlier apply that could not be saved ({_content(left)})",
         where=name,
         stack=stack.name,
-        untouched="nothing in this stack was planned or applied: the stored state lacks what that apply created",
+        untouched=_LACKS,
         next_step=next_step,
     )
 

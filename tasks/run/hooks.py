@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..artifact import folder
 from ..base import interpolate, process, whence
 from ..base.errors import DeployError, HookError, StoppedError, nearest
-from ..base.problem import doit
+from ..base.problem import Untouched, doit
 from ..base.process import kept_environment
 from .result import Status
 
@@ -84,7 +84,12 @@ def _around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Re
     marker = run.layout.hook(stage, stack.name)
     owed = marker.exists()
     for hook in _of(run, stage, "before", stack):
-        _run(run, stack, *hook, untouched=f"{stage} of this stack was not started")
+        _run(
+            run,
+            stack,
+            *hook,
+            untouched=Untouched(f"{stage} of this stack was not started", f"{stage} of these stacks was not started"),
+        )
     if after and not owed:
         folder.keep(run.layout, marker, {"stage": stage, "stack": stack.name})
     try:
@@ -130,7 +135,13 @@ def _of(run: Run, stage: str, when: str, stack: Stack) -> list[tuple[int, model.
 
 
 def _run(
-    run: Run, stack: Stack, position: int, hook: model.Hook, *, untouched: str | None = None, failure: str | None = None
+    run: Run,
+    stack: Stack,
+    position: int,
+    hook: model.Hook,
+    *,
+    untouched: Untouched | str | None = None,
+    failure: str | None = None,
 ) -> None:
     """Run one hook to its end; `failure` is the error for a failure hook.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..base.errors import LedgerError
-from ..base.problem import doit
+from ..base.problem import NOTHING_CHANGED, doit
 from ..base.text import short
 from ..ledger import holder
 from ..ledger.record import deployed
@@ -85,7 +85,7 @@ def undoing(stack: str, commits: Sequence[str]) -> LedgerError:
     found = ", ".join(short(commit) for commit in commits if commit)
     return LedgerError(
         f"a deploy{f' of {found}' if found else ''} that this run did not know of was recorded meanwhile",
-        stack=stack, untouched="nothing in this stack was changed",
+        stack=stack, untouched=NOTHING_CHANGED,
         next_step=(doit(f"plan:{stack}"), " makes a new plan to review; then ", doit("deploy")),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..base import ci, crashlog, git
+from ..base import ci, crashlog, git, whence
 from ..base.errors import EngineError, GitError
 from ..base.masking import Masker
 from ..base.problem import doit
@@ -304,6 +304,10 @@ class Run:
     def command(self, *arguments: str) -> Command:
         """The command `doit ARGUMENTS` in this environment, to be shown to people."""
         return doit(*arguments, environment=self.named_environment)
+
+    def typed(self, *arguments: str) -> str:
+        """The command `doit ARGUMENTS` in this environment, in backquotes, for the shell that started us."""
+        return whence.typed(self.command(*arguments))
 
     def problems(self, error: DeployError) -> list[Problem]:
         """Everything that an error says, as `problem` has it: of several errors in one, each."""

@@ -9,7 +9,7 @@ from ..artifact import statecheck
 from ..artifact.inputs import InputKind
 from ..artifact.statecheck import Seen
 from ..base.errors import ConfigError, StateRefusedError, nearest
-from ..base.problem import doit, steps
+from ..base.problem import Untouched, doit, steps
 from .allowance import Accepted
 from .assessment import assess_once
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ..project.stack import Stack
     from .run import Run
 
+_UNCHANGED = Untouched(
+    "nothing in this stack was planned or applied, and its state is unchanged",
+    "nothing in these stacks was planned or applied, and their states are unchanged",
+)
 _ACCEPTED = re.compile(r"(?P<stack>[^:,]+):(?:missing|(?P<lineage>(?!(?i:missing):)[^:,]+):(?P<serial>[0-9]{1,18}))")
 _MOVE = "put the backend settings back, or copy the state to its new place (docs/recover.md)"
 _FORM = "`accept=STACK:LINEAGE:SERIAL` or `accept=STACK:missing`, several with commas, and `reason='...'`"
@@ -103,7 +107,7 @@ def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen, stage: str
     raise StateRefusedError(
         problem,
         stack=stack.name,
-        untouched="nothing in this stack was planned or applied, and its state is unchanged",
+        untouched=_UNCHANGED,
         next_step=(
             *steps(offered),
             ", then run the same command again; ",

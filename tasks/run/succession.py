@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..base import git
 from ..base.errors import OlderCommitError
 from ..base.git import Relation
+from ..base.problem import NOTHING_CHANGED
 from ..base.text import short
 from . import deployed
 
@@ -87,7 +88,7 @@ def _older(run: Run, stack: Stack, there: str, here: str) -> OlderCommitError:
     return OlderCommitError(
         f"{short(there)} is deployed, and {short(here)} is older: this would undo later deploys",
         stack=stack.name,
-        untouched="nothing in this stack was changed",
+        untouched=NOTHING_CHANGED,
         next_step=(
             "deploy the newest commit; to go back, revert the change in a new commit; or, if you mean it: ",
             allowed,
@@ -102,7 +103,7 @@ def _unknown(run: Run, stack: Stack, there: str, here: str) -> OlderCommitError:
     return OlderCommitError(
         f"{short(there)} is deployed, and this clone cannot tell whether {short(here)} comes after it",
         stack=stack.name,
-        untouched="nothing in this stack was changed",
+        untouched=NOTHING_CHANGED,
         next_step=(
             f"`{fetch}`, then run the same command again; or, if it is gone (a force push, a deleted branch): ",
             allowed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..base.errors import ConfigError, DeployError
+from ..base.problem import doit
 from ..drifts.rotation import Budget, Shard, in_turn
 from .result import Result, Status
 
@@ -119,5 +120,5 @@ def nothing_checked(run: Run) -> NothingCheckedError | None:
     why = "every stack was skipped" if results else "there is no stack to check"
     return NothingCheckedError(
         f"nothing was checked for drift: {why}", untouched="nothing was changed",
-        next_step="run the same command again later" if results else "list the stacks: `doit list --all`",
+        next_step="run the same command again later" if results else ("list the stacks: ", doit("list", "--all")),
     )  # fmt: skip

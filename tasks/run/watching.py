@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..artifact import observed
 from ..base.errors import EngineError
 from ..base.layout import cache_dir
+from ..base.problem import NOTHING_PLANNED
 from ..engine import tracing
 
 if TYPE_CHECKING:
@@ -62,6 +63,6 @@ def _is_asked_for(run: Run, stack: Stack) -> bool:
     raise EngineError(
         f"the engine cannot be watched while it plans: {problem}",
         where=run.project.loaded.where("inputs", "observe"), key="inputs.observe", stack=stack.name,
-        untouched="nothing in this stack was planned or applied",
+        untouched=NOTHING_PLANNED,
         next_step="install strace and allow this job to trace (ptrace); or set `observe: auto` to continue without",
     )  # fmt: skip

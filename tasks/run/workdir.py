@@ -14,7 +14,7 @@ from ..base import plain
 from ..base.errors import RecordError, StateRefusedError
 from ..base.files import canonical_json, read_json, sha256_bytes, write_json
 from ..base.layout import ENGINE_LOCK_FILE
-from ..base.problem import Shell
+from ..base.problem import NOTHING_PLANNED, Shell
 from ..engine import encryption, statelock, unreachable
 from ..engine.command import Context
 from ..engine.engine import failure
@@ -217,7 +217,7 @@ def _refuse_workspace(run: Run, stack: Stack, where: Context) -> None:
         f"workspace '{selected}' is selected in its data directory: its state is not the one of this environment",
         where=shown,
         stack=stack.name,
-        untouched="nothing in this stack was planned or applied",
+        untouched=NOTHING_PLANNED,
         next_step=(
             Shell(f"rm {shlex.quote(shown)}"),
             ", then run the same command again; environments have states of their own here, in the workspace 'default'",

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..base.errors import DeployError, LedgerError
+from ..base.problem import NOTHING_CHANGED
 from ..ledger import order
 from ..ledger.machine import Trouble
 from ..ledger.record import deployed
@@ -80,7 +81,7 @@ class WriteBehind:
         """
         if self.lost is not None:
             raise LedgerError(
-                self.lost.message, stack=stack, untouched="nothing in this stack was changed",
+                self.lost.message, stack=stack, untouched=NOTHING_CHANGED,
                 next_step=self.lost.problem.next,
             )  # fmt: skip
         if stack in self._overtaken:

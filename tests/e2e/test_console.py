@@ -82,8 +82,8 @@ def test_a_failing_stacks_output_is_whole_and_not_interleaved(build: Callable[..
 
 
 def test_another_reporter_is_refused_rather_than_given_other_exit_codes(one: Repository) -> None:
-    done = one.doit("-r", "zero", "deploy", code=1)
-    assert "omit `-r`" in done.out
+    done = one.doit("-r", "zero", "deploy", code=3)
+    assert "`-r` is not supported" in done.out
     assert one.engine_calls("apply") == []
 
 

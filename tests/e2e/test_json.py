@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.repository import ROOT, resource
+from tests.e2e.test_ledger import LEDGER, Remote
+from tests.repository import ROOT, minimal_config, resource
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from tests.repository import Repository
 
 SCHEMA = Draft202012Validator(json.loads((ROOT / "docs/json.schema.json").read_text()))
@@ -161,3 +166,59 @@ def test_what_an_adoption_did(pair: Repository) -> None:
         "The code of a took over drift; nothing is committed or deployed yet.", "adopted",
     )  # fmt: skip
     assert "adopted: 1 change in stacks/a/main.tf" in stack(found, "a")["summary"]
+
+
+MORE = 'stacks/b/more.tf:resource "terraform_data" "x" {\n  input = "1"\n}\n'
+
+
+def printed(number: int, day: str = "") -> str:
+    """The commands of docs/json.md, by their place in it; a day in them is another one."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs/json.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 6
+    return re.sub(r"2026-\d\d-\d\d", day, blocks[number]) if day else blocks[number]
+
+
+def answer(repository: Repository, line: str, code: int = 0) -> list[str]:
+    """What commands of the docs print, as they are typed."""
+    folder = repository.home / "docs-bin"
+    folder.mkdir(exist_ok=True)
+    (folder / "doit").write_text(f'#!/bin/sh\nexec {repository.python} -m doit "$@"\n')
+    (folder / "doit").chmod(0o755)
+    path = repository.environment()["PATH"]
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=repository.path, check=False, env=repository.environment(PATH=f"{folder}:{path}"),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_the_commands_of_the_docs_answer_what_they_are_for(pair: Repository) -> None:
+    pair.write("config/environments/prod.yaml:{}\n", f"stacks/web/main.tf:{resource()}", MORE)
+    pair.commit()
+    pair.prepare("deploy")
+    path = pair.path / ".state/b-local.tfstate"
+    path.write_text(path.read_text().replace('"value": "1"', '"value": "9"'))
+    pair.doit("drift", code=2)
+    assert {" ".join(line.split()[:2]) for line in answer(pair, printed(3, "2020-01-01"))} == {"b: changed"}
+    assert answer(pair, printed(3, "2999-01-01")) == []
+    pair.write(f"stacks/web/main.tf:{resource('2')}")
+    (pair.path / "stacks/b/more.tf").unlink()
+    documents = answer(pair, printed(0))
+    SCHEMA.validate(json.loads("\n".join(documents)))
+    SCHEMA.validate(json.loads((pair.path / "plan.json").read_text()))
+    assert answer(pair, printed(1)) == ["b: terraform_data.x"]
+    assert answer(pair, printed(2)) == ["file stacks/web/main.tf changed"]
+
+
+def test_the_commands_of_the_docs_about_the_ledger_answer(build: Callable[..., Repository], tmp_path: Path) -> None:
+    config = minimal_config(LEDGER).replace("{root}/.state/", f"{tmp_path}/states/")
+    job = Remote(tmp_path, build(config, f"stacks/web/main.tf:{resource()}")).clone()
+    job.prepare("ledger", "init")
+    job.prepare("deploy")
+    [line] = answer(job, printed(4, "2020-01-01"))
+    assert line.split()[1:] == ["web", "applied"]
+    SCHEMA.validate(json.loads((job.path / "log.json").read_text()))
+    last = json.loads("\n".join(answer(job, printed(5))))
+    assert (last["outcome"], last["commit"], last["by"]) == ("applied", job.git("rev-parse", "HEAD"), {})
+    SCHEMA.validate(json.loads((job.path / "web.json").read_text()))

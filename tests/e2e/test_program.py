@@ -25,7 +25,7 @@ def program(repository: Repository, *arguments: str, folder: Path | None = None,
     """What `python -m doit_tofu` prints, and its exit code."""
     done = subprocess.run(
         [str(repository.python), "-m", module, *arguments], cwd=folder or repository.path, check=False,
-        env=repository.environment(**_LOCAL_TREE), capture_output=True, text=True,
+        env=repository.environment(DOIT_TOFU_PROGRAM="doit", **_LOCAL_TREE), capture_output=True, text=True,
     )  # fmt: skip
     return Done(done.returncode, done.stdout + done.stderr)
 
@@ -113,7 +113,7 @@ def test_nothing_is_guessed_for_a_name_that_is_only_a_little_like_another(one: R
     assert "(known: " in done.out
 
 
-@pytest.mark.parametrize("command", ["info", "list", "forget", "clean"])
+@pytest.mark.parametrize("command", ["list", "forget", "clean", "ignore"])
 def test_a_command_about_tasks_names_the_nearest_one(one: Repository, command: str) -> None:
     done = program(one, command, "paln:a")
     assert done.code == 3
@@ -266,7 +266,164 @@ def test_help_in_a_repository_of_others_is_that_of_doit(one: Repository) -> None
     assert "https://pydoit.org" in program(one, "help").out
 
 
-@pytest.mark.parametrize("command", ["list", "help", "info plan"])
+def _doit(repository: Repository, *arguments: str) -> Done:
+    """What doit itself prints with our commands, as its own script runs them."""
+    if not INSTALLED:
+        assert PLUGINS
+        repository.write(f"pyproject.toml:{PLUGINS.group()}")
+    return program(repository, *arguments, module="doit")
+
+
+_DOITS_OWN = (
+    "PURPOSE",
+    "CmdOption",
+    "<function",
+    "Traceback",
+    "pydoit.org\n\nCommands",
+    "__main__",
+    "-m help",
+    "dodo file",
+)
+_KEPT = ("run", "list", "clean", "forget", "ignore", "help", "version", "tabcompletion")
+_REPLACED = {"info": "doit status", "dumpdb": "doit status", "reset-dep": "doit status", "strace": "inputs"}
+
+
+@pytest.mark.parametrize("command", [*_KEPT, *_REPLACED])
+def test_each_command_of_doit_has_our_help_an_answer_for_a_bad_option_and_for_a_bad_word(
+    one: Repository, command: str
+) -> None:
+    asked = [_doit(one, *words) for words in (("help", command), (command, "-h"), (command, "--help"))]
+    assert {done.code for done in asked} == {0}
+    assert len({done.out for done in asked}) == 1 or command == "run"  # `doit -h` is `doit run -h`: of all commands
+    wrong = [_doit(one, command, word) for word in ("--nosuch", "nosuch")]
+    assert {done.code for done in wrong} == {3}
+    for done in wrong:
+        assert len(done.out.splitlines()) <= 3
+        assert "  untouched: nothing was run\n  next: " in done.out
+    for done in (*asked, *wrong):
+        assert [word for word in _DOITS_OWN if word in done.out] == []
+    if command in _REPLACED:
+        assert all(_REPLACED[command] in done.out for done in (*asked, *wrong))
+    else:
+        shows = "-h" if command == "run" else f"help {command}"
+        assert f"`doit {shows}` shows the options" in wrong[0].out
+    assert one.engine_calls() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-s", "deploy:a"], "`-s` is not supported"),
+        (["--single", "deploy"], "`-s` is not supported"),
+        (["-P", "process", "plan"], "`-P process` is not supported"),
+        (["-o", "out.txt", "plan"], "`-o` is not supported"),
+        (["-r", "json", "plan"], "`-r` is not supported"),
+        (["--db-file", "/nosuch/x", "plan"], "`--db-file` is not supported"),
+        (["--backend", "dbm", "plan"], "`--backend` is not supported"),
+        (["--check_file_uptodate", "timestamp", "plan"], "`--check_file_uptodate` is not supported"),
+        (["list", "--template", "{nosuch}"], "`--template` is not supported"),
+        (["list", "-s"], "`-s` is not supported"),
+        (["list", "--deps"], "`--deps` is not supported"),
+        (["-f", "nosuch.py", "plan"], "there is no 'nosuch.py'"),
+        (["-d", "nosuch", "plan"], "no folder 'nosuch'"),
+        (["clean"], "name what to clean"),
+        (["forget"], "name what to forget"),
+        (["ignore"], "name what to ignore"),
+        (["info"], "doit status"),
+        (["help", "nosuch"], "there is no task 'nosuch'"),
+    ],
+)
+def test_what_doit_can_do_and_this_product_cannot_is_refused_in_a_sentence(
+    one: Repository, words: list[str], said: str
+) -> None:
+    done = _doit(one, *words)
+    assert done.code == 3
+    assert said in done.out
+    assert "Traceback" not in done.out
+    assert len(done.out.splitlines()) <= 3
+    assert one.engine_calls() == []
+    assert not (one.path / "out.txt").exists()
+
+
+def test_a_way_of_its_own_to_run_in_parallel_that_is_ours_is_no_error(one: Repository) -> None:
+    assert _doit(one, "-P", "thread", "status").code == 0
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_printed_for_each_shell(one: Repository, shell: str) -> None:
+    done = _doit(one, "tabcompletion", "--shell", shell)
+    assert done.code == 0
+    assert "list --all --quiet" in done.out
+    assert done.out in (ROOT / "docs/reference.md").read_text()
+
+
+def test_outside_of_a_repository_the_first_step_is_named(one: Repository) -> None:
+    folder = one.home / "elsewhere"
+    folder.mkdir()
+    done = program(one, "plan", folder=folder)
+    assert done.code == 3
+    assert "there is no dodo.py in this folder, nor in one above it" in done.out
+    assert "from doit_tofu import *" in done.out
+
+
+def test_what_is_cleaned_is_said_in_plain_words(one: Repository) -> None:
+    stack = next(folder.name for folder in (one.path / "stacks").iterdir())
+    program(one, "plan")
+    assert program(one, "clean", "-n", "plan").out == f"plan:{stack}: its saved plan would be removed\n"
+    assert one.deploy_dir(f"plans/{stack}/plan.tfplan").exists()
+    assert program(one, "clean", "plan").out == f"plan:{stack}: its saved plan was removed\n"
+    assert not one.deploy_dir(f"plans/{stack}/plan.tfplan").exists()
+
+
+def test_doit_has_its_own_commands_in_a_repository_of_others(one: Repository) -> None:
+    one.write("dodo.py:def task_x():\n    return {'actions': ['true']}\n")
+    assert "task_dep" in _doit(one, "help", "task").out
+    assert "PURPOSE" in _doit(one, "help", "strace").out
+    assert "auto-generate by" in _doit(one, "tabcompletion").out
+    assert "status     : run" in _doit(one, "info", "x").out
+    assert _doit(one, "-s", "-o", "out.txt", "x").code == 0
+    assert (one.path / "out.txt").exists()
+
+
+@pytest.mark.skipif(not INSTALLED, reason="the tree has no script")
+def test_a_command_that_is_printed_can_be_pasted_however_the_program_was_started(one: Repository) -> None:
+    python, folder = one.python, one.python.parent
+    without = f"{one.bin}:/usr/bin:/bin"
+    for start, path, said in (
+        (f"{folder}/doit-tofu", f"{folder}:{without}", "doit-tofu"),
+        (f"{folder}/doit-tofu", without, f"{folder}/doit-tofu"),
+        (f"{folder}/doit", without, f"{folder}/doit"),
+        (f"{python} -m doit_tofu", without, f"{python} -m doit_tofu"),
+        (f"{python} -m doit", f"{folder}:{without}", "doit"),
+    ):
+
+        def shell(line: str, path: str = path) -> str:
+            environment = one.environment(PATH=path)
+            return subprocess.run(
+                ["sh", "-c", line], cwd=one.path, check=False, env=environment, capture_output=True, text=True,
+            ).stdout  # fmt: skip
+
+        told = shell(f"{start} status")
+        assert f"; `{said} deploy` deploys and checks them" in told, start
+        [printed] = re.findall("`(.*?)`", told.splitlines()[-1])
+        assert "plan      1 ok" in shell(printed.replace(" deploy", " -a plan")), printed
+        assert f"usage: {said} [" in shell(f"{start} -h")
+
+
+def test_what_is_kept_names_the_program_as_pipelines_do(one: Repository) -> None:
+    one.write("stacks/a/main.tf:resource {\n")
+    one.doit("plan", code=1, DOIT_TOFU_PROGRAM="uv run doit")
+    kept = "".join(
+        path.read_text()
+        for path in one.deploy_dir().rglob("*")
+        if path.suffix in {".md", ".html", ".xml", ".json", ".jsonl"}
+    )
+    assert "uv run doit" not in kept
+    assert "uv run doit" in one.doit("status", code=None, DOIT_TOFU_PROGRAM="uv run doit").out
+    assert "uv run doit" not in one.doit("status", code=None, DOIT_TOFU_PROGRAM="uv run doit", CI="true").out
+
+
+@pytest.mark.parametrize("command", ["list", "help", "tabcompletion"])
 def test_a_reader_that_has_seen_enough_is_no_error(one: Repository, command: str) -> None:
     done = subprocess.run(
         ["sh", "-c", f'{{ "$0" -m "$1" {command}; echo "code $?" >&2; }} | true', str(one.python), PACKAGE],
@@ -277,7 +434,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(one: Repository, command: str
 
 @pytest.mark.parametrize("output", ["> /dev/full", ">&-"])
 def test_a_command_that_cannot_print_says_so_in_one_line(one: Repository, output: str) -> None:
-    commands = ("list", "help", "help plan", "info plan", "-h", "--version", "forget plan", "clean plan")
+    commands = ("list", "help", "help plan", "tabcompletion", "-h", "--version", "forget plan", "clean plan")
     script = "\n".join(f'"$0" -m "$1" {command} {output}; echo "{command}: $?" >&2' for command in commands)
     done = subprocess.run(
         ["sh", "-c", script, str(one.python), PACKAGE],

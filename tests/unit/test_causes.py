@@ -10,7 +10,7 @@ import pytest
 
 from tasks.base.errors import EngineError, ExitCode, UnformattedError
 from tasks.base.masking import Masker
-from tasks.base.problem import Kind, Problem, doit
+from tasks.base.problem import NOTHING_CHANGED, Kind, Problem, doit
 from tasks.notifications import text
 from tasks.notifications.events import Item
 from tasks.reports import causes, forgefiles, note, page, together
@@ -241,8 +241,8 @@ def test_the_record_of_a_run_has_one_next_step_for_all_that_failed_for_one_cause
     recorder = Recorder(run, ["plan"], {})
     for name in ("web", "db"):
         problem = Problem(
-            Kind.REFUSED, "its plan is too old", untouched="nothing in this stack was changed",
-            next=(doit(f"plan:{name}"), " plans it again"),
+            Kind.REFUSED, "its plan is too old", untouched=NOTHING_CHANGED.one,
+            untouched_of_several=NOTHING_CHANGED.several, next=(doit(f"plan:{name}"), " plans it again"),
         )  # fmt: skip
         recorder.ended(f"plan:{name}", Result("plan", name, Status.FAILED, problem.summary, problem=problem))
     recorder.end(1, "failed")

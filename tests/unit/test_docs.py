@@ -18,6 +18,7 @@ import yaml
 from doit.cmd_list import List
 
 import tasks
+from tasks import doitwords
 from tasks.base import layout, masking, process
 from tasks.base.errors import ExitCode
 from tasks.base.layout import Layout
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = {name.removeprefix("task_").replace("_", "-") for name in tasks.__all__ if re.match(r"task_[a-z]", name)}
-DOIT_COMMANDS = {"clean", "dumpdb", "forget", "help", "ignore", "info", "list", "run", "tabcompletion", "version"}
+DOIT_COMMANDS = {*doitwords.OWN, *doitwords.INSTEAD}
 KNOWN_PROGRAMS = {
     ".", "cat", "cd", "cp", "curl", "doit", "echo", "export", "git", "head", "jq", "kill", "ls", "mkdir", "mv", "node", "openssl", "pip",
     "printf", "psql", "python", "python3", "rm", "sed", "sleep", "tofu", "tools/app", "tools/doit", "tools/lint", "tools/test",
@@ -68,7 +69,9 @@ def modules() -> Iterator[tuple[str, ast.Module]]:
 
 def test_every_command_is_in_the_reference_and_no_other() -> None:
     documented = {code.split()[1] for code in first_column("Commands") if code.startswith("doit ")}
-    assert documented == COMMANDS
+    assert documented == COMMANDS | (doitwords.OWN.keys() - {"run"})
+    refused = set(re.findall(r"`([^`]+)`", section("Commands").partition("are refused with")[0].rpartition("\n\n")[2]))
+    assert refused == doitwords.INSTEAD.keys()
 
 
 def test_every_variable_of_the_command_line_is_in_the_reference() -> None:

@@ -21,7 +21,7 @@ from tasks.base.errors import (
     nearest,
 )
 from tasks.base.masking import Masker
-from tasks.base.problem import Command, Kind, Problem, Where, doit, listed
+from tasks.base.problem import Command, Kind, Problem, Untouched, Where, doit, listed
 
 
 def test_an_error_is_shown_with_all_that_is_known_of_it_in_a_fixed_order() -> None:
@@ -91,6 +91,7 @@ PROBLEMS = st.builds(
     st.lists(TEXTS | COMMANDS, max_size=4).map(tuple),
     st.lists(TEXTS.filter(bool), max_size=3).map(tuple),
     st.text(),
+    st.none() | TEXTS,
 )
 
 
@@ -102,7 +103,7 @@ def test_a_problem_is_read_from_its_record_as_it_was_written(problem: Problem) -
 
 def test_the_record_of_a_problem_has_the_shape_that_its_readers_expect() -> None:
     error = HookError(
-        "it broke", where=Where("config/pipeline.yaml", 7), key="hooks[0]", stack="web", untouched="all",
+        "it broke", where=Where("config/pipeline.yaml", 7), key="hooks[0]", stack="web", untouched=Untouched("all", "both"),
         next_step=("look, then ", doit("plan:web")), details=["a\nb", "c"], log="said",
     )  # fmt: skip
     assert error.problem.within("prod").to_json() == {
@@ -111,6 +112,7 @@ def test_the_record_of_a_problem_has_the_shape_that_its_readers_expect() -> None
         "where": {"file": "config/pipeline.yaml", "line": 7, "key": "hooks[0]"},
         "stack": "web",
         "untouched": "all",
+        "untouched_of_several": "both",
         "next": {
             "command": ["doit", "env=prod", "plan:web"],
             "text": "look, then `doit env=prod plan:web`",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from doit import doit_cmd
+from doit.exceptions import InvalidCommand
 
 from tasks import refusals
 from tasks.base.errors import ConfigError
@@ -111,3 +112,15 @@ def test_a_value_that_would_not_forbid_mocks_is_refused(monkeypatch: pytest.Monk
 def test_mocks_are_forbidden_or_not(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setattr(doit_cmd, "_CMDLINE_VARS", {"mocks": value})
     commandline.check_variables()
+
+
+def test_a_stack_is_known_by_its_folder_and_in_the_wrong_order() -> None:
+    assert of_name("plan", "stacks/network/").endswith(": it is the folder of a stack; write `plan:network`")
+    assert of_name("network:plan") == "there is no task 'network:plan' (did you mean 'plan:network'?)"
+    assert of_name("stacks/nothing").startswith("there is no task 'stacks/nothing' (known: ")
+
+
+def test_a_dodo_file_without_tasks_is_said_to_have_none() -> None:
+    expected = "there is no task 'plan': dodo.py has none; it needs `from doit_tofu import *`"
+    assert of_name("plan", tasks=[]) == expected
+    assert refusals.of(InvalidCommand(not_found="plan"), "run", ["plan"], []).splitlines()[0] == expected

@@ -584,6 +584,53 @@ def test_junit_counts_each_stack_once_as_what_it_is() -> None:
     assert failure.get("type") == "engine error"
 
 
+def test_junit_skips_what_was_stopped_and_says_why() -> None:
+    kept = "its changes are saved in the state"
+    stopped = Problem(Kind.STOPPED, "apply was stopped; the engine exited cleanly", untouched=kept)
+    results = [
+        Result("deploy", "a", Status.FAILED, stopped.summary, problem=stopped),
+        Result("deploy", "b", Status.FAILED, "no", problem=Problem(Kind.ENGINE, "no")),
+    ]
+    root = ET.fromstring(junit.render(results, environment="prod"))
+    [suite] = root
+    assert [suite.get(key) for key in ("tests", "failures", "skipped")] == ["2", "1", "1"]
+    assert [case.get("name") for case in root.iter("testcase") if case.find("failure") is not None] == ["b"]
+    [skipped] = root.iter("skipped")
+    assert skipped.text == f"stopped: {stopped.summary}\n  untouched: {kept}"
+
+
+def test_junit_tells_a_cause_once_and_names_it_in_the_others() -> None:
+    log = "Error: no credentials\n\n" + "every word of it\n" * 400
+
+    def failed(name: str, summary: str, log: str) -> Result:
+        problem = Problem(Kind.ENGINE, summary, stack=name, next=("run ", doit(f"plan:{name}")), log=log)
+        return Result("plan", name, Status.FAILED, summary, problem=problem)
+
+    results = [failed(f"s{number:02}", f"s{number:02} cannot be planned", log) for number in range(50)]
+    results.append(failed("z", "a provider is missing", "Error: another"))
+    rendered = junit.render(results, environment="prod")
+    failures = {case.get("name"): case.find("failure") for case in ET.fromstring(rendered).iter("testcase")}
+    assert len(failures) == 51
+    texts = {name: failure.text or "" for name, failure in failures.items() if failure is not None}
+    assert len(texts) == 51
+    assert rendered.count("every word of it") == 400
+    assert texts["s00"].startswith("engine error: s00 cannot be planned")
+    assert texts["s17"].startswith("engine error: s17 cannot be planned")
+    assert "as s00, whose case has the output" in texts["s17"]
+    assert "`doit plan:s17`" in texts["s17"]
+    assert "Error: another" in texts["z"]
+    assert "whose case has" not in texts["z"]
+
+
+def test_junit_has_the_end_of_an_output_that_no_forge_would_read() -> None:
+    log = "a line that is cut\n" * 20_000 + "Error: the end"
+    problem = Problem(Kind.ENGINE, "no", log=log)
+    rendered = junit.render([Result("plan", "a", Status.FAILED, "no", problem=problem)], environment="prod")
+    assert "Error: the end" in rendered
+    assert len(rendered) < 60_000
+    assert "more characters above, in the job's log" in rendered
+
+
 def test_a_secret_that_was_learned_late_is_masked_in_what_came_before() -> None:
     mask = Masker()
     result = planned("a", item("create", after={"x": "hunter2-late"}))
@@ -613,3 +660,17 @@ def test_the_verdict_of_drift_counts_what_there_is(statuses: str, said: str) -> 
     }  # fmt: skip
     results = [Result("drift", f"s{number}", known[letter]) for number, letter in enumerate(statuses)]
     assert Report.collect("drift", results, environment="prod", commit="c").verdict == said
+
+
+def test_the_table_of_a_page_has_no_column_without_content() -> None:
+    drifted = Report.collect(
+        "drift", [Result("drift", "a", Status.DRIFTED, "drifted: x")], environment="prod", commit="c"
+    )
+    assert '<table class="stacks uncounted unexplained">' in page.render(drifted)
+    assert '<table class="stacks">' in page.render(report(planned("a", item("create", after={"x": 1}))))
+
+
+def test_no_two_regions_of_a_page_have_one_name() -> None:
+    found = page.render(report(*(planned(name, item("create", after={"x": 1})) for name in ("a", "b"))))
+    names = re.findall(r'aria-label="([^"]*)"', found) + re.findall(r'<h2 id="[^"]*">([^<]*)<', found)
+    assert len(names) == len({name.lower() for name in names}), names

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks import graph, helptext, replay, status
+from tasks import doitwords, graph, helptext, replay, status
 from tasks.base import terminal
 from tasks.base.errors import ConfigError
 from tasks.base.problem import doit
@@ -145,7 +145,10 @@ def test_an_answer_that_was_kept_on_a_terminal_has_no_colours_in_a_file(
 @pytest.mark.parametrize("columns", [60, 100, 200])
 def test_every_help_fits_the_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     on_terminal(monkeypatch, columns)
-    for text in (helptext.usage("doit-tofu 1.0"), *map(helptext.about, COMMANDS)):
+    for text in (
+        helptext.usage("doit-tofu 1.0", "doit"),
+        *(helptext.about(name, "doit") for name in (*COMMANDS, *doitwords.OWN, *doitwords.INSTEAD)),
+    ):
         assert max(map(len, terminal.fit(text).splitlines())) <= columns
 
 

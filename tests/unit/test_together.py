@@ -21,7 +21,7 @@ from tasks.base.errors import (
     StateLockedError,
     StateRefusedError,
 )
-from tasks.base.problem import Kind, Problem, Shell, doit
+from tasks.base.problem import Problem, Shell, Untouched, doit
 from tasks.base.terminal import joined
 from tasks.base.text import few
 from tasks.policy.finding import Finding
@@ -43,12 +43,13 @@ KNOWN = [*(f"app/s{number:02}" for number in range(30)), *(f"net/s{number:02}" f
 
 
 def test_what_is_untouched_is_said_of_all_of_them() -> None:
-    kept = "nothing in this stack was planned or applied, and its state is unchanged"
-    one, other = (Problem(Kind.STATE_REFUSED, "it is another one", untouched=kept) for _ in range(2))
-    assert together.problem([("web", one)], KNOWN).untouched == kept
-    assert together.problem([("web", one), ("app/s01", other)], KNOWN).untouched == (
-        "nothing in these stacks was planned or applied, and their states are unchanged"
-    )
+    kept = Untouched("the state of this stack is unchanged", "the states of these stacks are unchanged")
+    one, other = (StateRefusedError("it is another one", untouched=kept).problem for _ in range(2))
+    assert together.problem([("web", one)], KNOWN).untouched == kept.one
+    several = together.problem([("web", Problem.from_json(one.to_json())), ("app/s01", other)], KNOWN)
+    assert several.untouched == kept.several
+    same = DeployError("broken", untouched="words of this stack").problem
+    assert together.problem([("web", same), ("app/s01", same)], KNOWN).untouched == "words of this stack"
 
 
 @pytest.mark.parametrize(
