@@ -139,10 +139,13 @@ def by_hand(tmp_path: Path, value: str, *, written: bool = True) -> None:
 
 
 def _status(clone: Repository, commit: str) -> str:
-    """What a clone that never deployed says of the stacks, `c` at this commit among them; it starts no engine."""
+    """What a clone that never deployed says of the stacks; it starts no engine.
+
+    `c` is deployed from this commit, and has drifted, which another job has found.
+    """
     shown = clone.doit("status").out
-    assert any(line.startswith("c ") and commit in line for line in shown.splitlines()), shown
-    assert "3 stacks, all up to date" in shown
+    assert re.search(rf"^c +{commit} .*drifted", shown, re.MULTILINE), shown
+    assert "3 stacks, 1 drifted" in shown
     assert clone.engine_calls() == []
     return shown
 
