@@ -149,10 +149,16 @@ class Clean(_Showing, cmd_clean.Clean):  # type: ignore[misc]
             super().clean_tasks(tasks, dryrun, cleanforget)
             return
         for task in {task.name: task for task in tasks}.values():
-            ours = task.name.startswith(f"{_PLAN}:")
-            task.clean(io.StringIO() if ours else self.outstream, dryrun)
-            if ours:
-                print(f"{task.name}: its saved plan {'would be' if dryrun else 'was'} removed")  # noqa: T201 - as above
+            if not task.name.startswith(f"{_PLAN}:"):
+                task.clean(self.outstream, dryrun)
+                continue
+            said = io.StringIO()
+            try:
+                task.clean(said, dryrun)
+            finally:  # why it failed is said there, too
+                lines = said.getvalue().splitlines(keepends=True)
+                self.outstream.writelines(line for line in lines if not line.startswith(f"{task.name} - executing "))
+            print(f"{task.name}: its saved plan {'would be' if dryrun else 'was'} removed")  # noqa: T201 - as above
         self.dep_manager.close()
 
 

@@ -16,7 +16,8 @@ if __name__ == "__main__":
     address, *arguments = sys.argv[1:]
     if unheeded := [name for name in os.environ if name.startswith(("PYTHON", "LC_")) and name not in _HEEDED]:
         sys.exit(f"no doit that is forked heeds {', '.join(unheeded)}")
-    message = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}  # noqa: PTH109
+    environment = {"DOIT_TOFU_PROGRAM": "doit", **os.environ}  # the script has called it so
+    message = {"arguments": arguments, "folder": os.getcwd(), "environment": environment}  # noqa: PTH109
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
         channel.connect(f"\0{address}")
         socket.send_fds(channel, [json.dumps(message).encode()], [0, 1, 2])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from ..base.problem import Kind
+from ..base.text import plural
 from ..base.unseen import visible
 from ..run.result import Status
 from . import causes
@@ -85,8 +86,10 @@ def _told(item: Result, told: causes.Groups[str]) -> tuple[str, str]:
     if first != item.stack and problem.log:
         return problem.text(), f"It failed for the same cause as {first}, whose case has the output."
     left = len(problem.log) - _MOST
-    log = f"… {left:,} more characters above, in the job's log\n{problem.log[left:]}" if left > 0 else problem.log
-    return problem.text(), log
+    if left <= 0:
+        return problem.text(), problem.log
+    above = f"… {plural(left, 'more character')} above, in the job's log"
+    return problem.text(), f"{above}\n{problem.log[left:]}"
 
 
 @lru_cache(maxsize=1024)  # most stacks of a large run say the same

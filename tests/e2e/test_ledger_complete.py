@@ -244,7 +244,7 @@ def test_a_deploy_with_nothing_to_apply_is_a_part_of_the_chain(remote: Remote) -
     assert version(remote) == after, "nothing new was to be written"
     remote.git("update-ref", REF, before)
     for command in ("status", "deploy"):
-        assert "lacks entries that this machine has seen" in said(job.doit(command, code=1, **pipeline(8)).out)
+        assert "lacks entries that this machine has already seen" in said(job.doit(command, code=1, **pipeline(8)).out)
 
 
 @pytest.mark.parametrize("forged", [[], ["0" * 40], ["another", "first"]])

@@ -243,7 +243,7 @@ def test_without_network_and_toolchain_one_error_names_all_ways_and_the_ways_out
         f"cannot download http://127.0.0.1:9/v1/{ARCHIVE}",
         "no Go toolchain on PATH",
         "set engine.path",
-        "then `doit setup`",
+        "python -m doit setup`",  # which is how it was started
     ):
         assert text in done.out
     assert done.out.count("cannot obtain tofu") <= 3  # once where it happened, and in the last lines

@@ -327,6 +327,7 @@ GATES = {
     "reports/console.py": "what checks wait for, in the live line",
     "reports/surface.py": "the results in a document for programs",
     "statusdocument.py": "reasons and plans in a document for programs",
+    "run/observing.py": "what a check for drift says, on its way into the ledger",
     "run/hooks.py": "what a hook for failures is told",
     "ci.py": "that a generated pipeline holds no secret",
     "forges/publisher.py": "what is published before there is a run",
