@@ -60,7 +60,8 @@ if [ "$1" = apply ]; then
   echo "begin $HISTORY_RUN $stack $sum $(date +%s.%N)" >> '{world}/applies'
   GOGC=off '{tofu}' "$@"
   code=$?
-  echo "end $HISTORY_RUN $stack $sum $(date +%s.%N) $code" >> '{world}/applies'
+  cmp -s '{states}/'"$stack"-local.tfstate '{world}/'"$stack.$$.state" && state=kept || state=changed
+  echo "end $HISTORY_RUN $stack $sum $(date +%s.%N) $code $state" >> '{world}/applies'
   exit $code
 fi
 GOGC=off exec '{tofu}' "$@"
@@ -372,6 +373,9 @@ class Round:
         counted = Counter(
             (line[1] if self.forced else "", line[3]) for line in began if (line[1], line[3]) not in refused
         )
+        for line in ends:  # an engine that could not take the state's lock is started again with the same plan
+            if not self.forced and line[5] != "0" and line[6] == "kept":
+                counted["", line[3]] -= 1
         if twice := [plan for (_, plan), number in counted.items() if number > 1]:
             raise HistoryError(f"plans were applied twice: {twice}")
         spans = []
