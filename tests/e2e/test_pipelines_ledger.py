@@ -138,14 +138,14 @@ def by_hand(tmp_path: Path, value: str, *, written: bool = True) -> None:
     state.write_text(json.dumps(content))
 
 
-def _status(clone: Repository, commit: str) -> str:
+def _status(clone: Repository, commit: str, *, drifted: bool) -> str:
     """What a clone that never deployed says of the stacks; it starts no engine.
 
-    `c` is deployed from this commit, and has drifted, which another job has found.
+    `c` is deployed from this commit; it has drifted, if a job has found that and may record what it observes.
     """
     shown = clone.doit("status").out
-    assert re.search(rf"^c +{commit} .*drifted", shown, re.MULTILINE), shown
-    assert "3 stacks, 1 drifted" in shown
+    assert re.search(rf"^c +{commit} .*{'drifted' if drifted else 'up to date'}", shown, re.MULTILINE), shown
+    assert f"3 stacks, {'1 drifted' if drifted else 'all up to date'}" in shown
     assert clone.engine_calls() == []
     return shown
 
@@ -180,7 +180,7 @@ def test_the_workflows_of_github_know_what_others_did(home: Home, server: GitSer
     assert re.search(r"drift +c .*drifted", "".join(jobs.outputs))
     fourth = forge.clone()
     fourth.variables |= {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "acme/infra"}
-    shown = _status(fourth, main.git("rev-parse", "HEAD")[:8])
+    shown = _status(fourth, main.git("rev-parse", "HEAD")[:8], drifted=True)
     audit = fourth.doit("audit").out
     assert "intact: 5 events" in audit
     assert "signed" in audit
@@ -278,7 +278,7 @@ def know_what_others_did(jobs: Templates, forge: Forge, tmp_path: Path) -> None:
     assert re.search(r"drift +(\d/\d )?c .*drifted", drifted.out), drifted.out
     fourth = forge.clone()
     fourth.variables |= {"GITLAB_CI": "true", "CI_PROJECT_PATH": "acme/infra"}
-    shown = _status(fourth, main.git("rev-parse", "HEAD")[:8])
+    shown = _status(fourth, main.git("rev-parse", "HEAD")[:8], drifted=False)
     for text in (first.out, drifted.out, shown):
         for secret in (WRITER, READER, KEY.text):
             assert secret not in text
