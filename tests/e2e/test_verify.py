@@ -63,6 +63,7 @@ def test_what_is_applied_and_unverified_is_checked_again_and_not_applied_again(b
     receipt = repository.json("receipts", "a.json")
     assert (receipt["outcome"], receipt["verified"]) == ("applied", False)
     repository.engine_calls()
+    assert "; `doit deploy` repeats the checks and applies nothing" in repository.doit("status").out
     repository.doit("deploy", code=1)
     service.answers["/late"] = answer(200)
     repository.doit("deploy")
