@@ -12,7 +12,7 @@ from .builds import used
 from .project import volatile
 from .run import lockfile, stateguard
 from .run.action import is_current, stage_action
-from .run.assessment import assess, assess_once
+from .run.assessment import assess_once
 from .run.commandline import COMMANDS, json_option
 from .run.details import PlanDetails
 from .run.result import Result, Status
@@ -103,10 +103,11 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
     from .run import awaited, errored, upstream, validated
 
     errored.refuse(run, stack)
-    assessment = assess(run, stack)
+    assessment = upstream.assessed(run, stack)
     if not assessment.affected and not forced:
+        left = store.pending(run.layout, stack.name)
         store.discard(run.layout, stack.name)
-        return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected; the old plan was discarded")
+        return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected" + "; the old plan was discarded" * left)
     given = upstream.values(run, stack)
     mocking = run.request.mocking and not run.asked.deploying
     mocked = [name for name in given.missing if name in stack.settings.mocks and mocking]

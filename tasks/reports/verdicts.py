@@ -86,7 +86,14 @@ class _Verdict:
             return f"no stack belongs to shard {part}: nothing was checked here; the other shards check them"
         if "drift" in selected and (counted := words.counted(_news(found))):
             return f"all passed; {counted} since the previous check"
-        return _unverified(selected, found) or "all passed"
+        return self._unbuilt() or _unverified(selected, found) or "all passed"
+
+    def _unbuilt(self) -> str:
+        """Why a `build` had nothing to build; empty if it had."""
+        config = self.run.project.config
+        if self.selected != {"build"} or config.builds or config.images:
+            return ""
+        return "there are no builds and no images, so nothing was built; docs/builds.md has their kinds"
 
     def _deploys(self) -> str:
         return self.run.command("deploy").seen_from(self.program).quoted

@@ -1,4 +1,4 @@
-import { driftGroups, driftWays, groupWays, type Found } from '$lib/drift';
+import { driftGroups, driftWays, groupWays, headline, type Found } from '$lib/drift';
 import { history } from '$lib/server/history';
 import { listed } from '$lib/views';
 
@@ -26,20 +26,25 @@ export async function load({ params, parent }) {
       const { text = '', since = '' } = stack.drift ?? {};
       return { stack: stack.name, address: text, class: '', severity: '', delta: 'known', since, ignored: null };
     });
+  const fresh = current(groups.fresh);
+  const known = [...current(groups.known), ...unnamed];
+  const undeployed = groups.undeployed.filter((item) => status.get(item.stack)?.status !== 'none');
+  const last = lines[0] ? listed(lines[0]) : null;
   const shown = <Item>(items: Item[]) => ({ items: items.slice(0, MOST), total: items.length });
   return {
-    fresh: shown(current(groups.fresh)),
-    known: shown([...current(groups.known), ...unnamed]),
+    fresh: shown(fresh),
+    known: shown(known),
     resolved: shown([...groups.resolved, ...gone.map(({ stack, address }) => ({ stack, address }))]),
     ignored: shown(groups.ignored),
-    undeployed: shown(groups.undeployed),
+    undeployed: shown(undeployed),
     failed: shown(
       stacks.flatMap(({ name, driftCheck }) => (driftCheck?.status === 'failed' ? [{ name, ...driftCheck }] : []))
     ),
     ways: shown(driftWays(checks).filter((item) => status.get(item.stack)?.status === 'drifted')),
     together: groupWays(checks, (stack) => status.get(stack)?.status === 'drifted'),
     checks: lines.length,
-    last: lines[0] ? listed(lines[0]) : null,
+    last,
+    headline: last && headline(last.status, fresh.length + known.length, undeployed.length),
     runs: lines.slice(0, 10).map(listed)
   };
 }
