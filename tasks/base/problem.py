@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -333,9 +332,7 @@ def listed(problems: Iterable[Problem]) -> str:
         return "\n".join(each.text() for each in found)
     step = (_ALL,) if any(each.next == _CORRECT for each in found) else ()
     apart = [replace(each, untouched=None, next=() if each.next == _CORRECT else each.next) for each in found]
-    last = Problem(
-        Kind.CONFIG, f"{plural(len(found), 'error')} in the configuration", untouched=found[0].untouched, next=step
-    )
+    last = Problem(Kind.CONFIG, f"{len(found):,} errors in the configuration", untouched=found[0].untouched, next=step)
     return "\n".join([*(each.text() for each in apart), last.summary, *last.rows()])
 
 
