@@ -9,6 +9,7 @@ from .base import whence
 from .base.errors import ArtifactRefusedError, DeployError, EngineError, ExitCode
 from .base.text import few
 from .builds import used
+from .engine.encryption import REMOTE_STATE
 from .project import volatile
 from .run import lockfile, stateguard
 from .run.action import is_current, stage_action
@@ -142,6 +143,8 @@ def _summary(run: Run, stack: Stack, made: Made, assessment: Assessment) -> str:
     parts += [_images_text(made.manifest.images), stateguard.said(assessment.receipt, made.manifest)]
     if made.outside:
         parts.append(f"; reads outside of the repository: {few(made.outside, _FEW)}")
+    if names := _untracked(run, stack):
+        parts.append(f"; reads a state that is not tracked ({few([f'{REMOTE_STATE}.{name}' for name in names], _FEW)})")
     from .run import workdir
 
     place = run.project.module(stack.name).workspace
@@ -152,6 +155,12 @@ def _summary(run: Run, stack: Stack, made: Made, assessment: Assessment) -> str:
     if stack.name in run.replanned:
         parts.append(f"; {run.replanned[stack.name]}")
     return "".join(parts)
+
+
+def _untracked(run: Run, stack: Stack) -> list[str]:
+    """The data sources that read a state of no stack of this environment: its outputs are no inputs."""
+    tracked = {read.name for read in run.project.remote_reads.get(stack.name, ())}
+    return sorted({read.name for read in run.project.module(stack.name).remote_states} - tracked)
 
 
 def _deferred(
