@@ -323,6 +323,8 @@ class Report:
             )
         counts = self.counts
         parts = [plural(planned, "plan") + f" ({tally.total(counts, done=False) or counts.text()})"] if planned else []
+        mocked = sum(bool(stack.mocked) for stack in self.stacks)
+        parts += [f"{mocked} with mocks"] if mocked else []
         parts += [f"{deferred} deferred"] if deferred else []
         parts += [f"{skipped} skipped"] if (skipped := len(self.having(Status.SKIPPED))) else []
         lost = counts.destroy + counts.replace

@@ -175,7 +175,7 @@ def test_a_stopped_build_ends_with_all_it_started_and_counts_as_not_made(
     assert _processes_in(app) == []
     about = [line for line in out.splitlines() if "app" in line]
     assert [" ".join(line.split()) for line in about] == [
-        f"{number.name}: stopping; waiting for build app to finish; once more abandons it",
+        f"{number.name}: stopping; waiting for build app to finish",
         "build app stopped: it does not count as built; nothing was applied",
     ]
     assert "Traceback" not in out

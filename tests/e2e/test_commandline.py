@@ -161,7 +161,7 @@ def test_an_option_of_doit_after_a_task_is_said_to_come_before_it(
 def test_a_deploy_in_which_a_task_is_ignored_is_not_called_up_to_date(pair: Repository) -> None:
     pair.doit("ignore", "deploy:b")
     done = pair.doit("deploy")
-    assert "deploy:b: skipped because of an earlier `ignore`; undo it with `doit forget deploy:b`" in done.out
+    assert "deploy:b: skipped because of an earlier `doit ignore`; undo it with `doit forget deploy:b`" in done.out
     assert "local: 1 deployed, 1 skipped" in done.out
     done = pair.doit("deploy")
     assert "all up to date" not in done.out
