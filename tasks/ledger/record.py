@@ -62,6 +62,7 @@ class Kind(StrEnum):
     RENAME = "rename"
     FORGET = "forget"
     COMPLETE = "complete"
+    PARTLY = "partly"
     CHECKPOINT = "checkpoint"
 
 
@@ -96,6 +97,13 @@ class Begun(Part):
     serial: int | None = None
     commits: tuple[Shown, ...] = ()
     doubtful: bool = False
+
+
+class Partly(Part):
+    """A deploy of all stacks that has not ended well: it left them as its commit wants them, all `but` some."""
+
+    commit: Shown
+    but: tuple[Shown, ...] = ()
 
 
 class Record(Part):
@@ -147,6 +155,7 @@ class Head(Part):
         recent: The ids of the latest writes, newest last.
         observed: How often the observations had been written, as far as the writers of the ledger knew.
         complete: The commits of the last complete deploys, the latest first; more than one where they have no order.
+        partly: The deploys since then that have not ended well, the latest first.
     """
 
     format: int = FORMAT
@@ -166,6 +175,7 @@ class Head(Part):
     recent: tuple[str, ...] = ()
     observed: int = 0
     complete: tuple[Shown, ...] = ()
+    partly: tuple[Partly, ...] = ()
 
     @property
     def first(self) -> int:
@@ -195,8 +205,8 @@ class Entry(Part):
         record: The digest of the stack's new record.
         key: The public key for the entries that follow, in the first entry and wherever it changes.
         lost: Whether the previous key is lost: then only the new one signs the change.
-        facts: Other facts about the event; `complete` has the commits of the last complete deploys that the head beside
-            this entry names, `from` is the repository's former name, `old` what is wrong with the previous key.
+        facts: Other facts about the event; `complete` and `partly` say which deploys the head beside it names, `from`
+            is the repository's former name, `old` what is wrong with the previous key.
     """
 
     format: int = FORMAT

@@ -100,10 +100,15 @@ class WriteBehind:
             failures = self._unrecorded.flush() if self._session.waiting else self._session.handle(Look())
             for failed in failures:
                 if isinstance(failed, Failed) and failed.trouble in _UNPROTECTED:
-                    self.lost = self._session.problem(failed)
+                    self._lose(self._session.problem(failed))
             self._compare()
         except LedgerError as error:
-            self.lost = error
+            self._lose(error)
+
+    def _lose(self, error: LedgerError) -> None:
+        if self.lost is None:
+            self._run.say(f"nothing more is applied: {error.message}")
+        self.lost = error
 
     def _compare(self) -> None:
         """Find the stacks that others have recorded, if they have written anything."""

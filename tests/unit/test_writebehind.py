@@ -26,6 +26,7 @@ class Ledger:
         self.foreign, self.reads = 0, 0
         self.held = {"web": record("c1"), "db": record("c2")}
         self.failed: list[Failed] = []
+        self.said: list[str] = []
         self.waiting, self.untrusted = 1, False
         self.flushed = threading.Semaphore(0)
 
@@ -61,7 +62,10 @@ def ledger() -> Ledger:
 
 
 def behind(ledger: Any, applied: set[str]) -> WriteBehind:
-    run: Any = SimpleNamespace(project=SimpleNamespace(stacks=["web", "db"]), applied=applied)
+    ledger.said = []
+    run: Any = SimpleNamespace(
+        project=SimpleNamespace(stacks=["web", "db"]), applied=applied, say=ledger.said.append
+    )  # fmt: skip
     found = WriteBehind(run, ledger, ledger, ledger, every=0.01)
     found.begin(dict(ledger.held))
     return found
@@ -108,6 +112,7 @@ def test_without_the_lease_nothing_more_is_applied(ledger: Ledger, trouble: Trou
     assert refused.value.problem.stack == "db"
     assert refused.value.problem.untouched == "nothing in this stack was changed"
     assert made.lost is not None
+    assert ledger.said == [f"nothing more is applied: {made.lost.message}"], "said at once, and once"
 
 
 def test_a_ledger_that_cannot_be_trusted_any_more_has_no_lease(ledger: Ledger) -> None:
