@@ -21,7 +21,9 @@ from tests.ledgermodel import BrokenError
 _STRANGERS, _HURRIED, _UNPLANNED = 5, 2, 3
 _MODELS = {
     "machine": lambda seed: ledgermodel.play(seed, strangers=seed % _STRANGERS == 0),
-    "emergencies": lambda seed: emergencymodel.play(seed, hurried=seed % _HURRIED == 0, unplanned=seed % _UNPLANNED == 0),
+    "emergencies": lambda seed: emergencymodel.play(
+        seed, hurried=seed % _HURRIED == 0, unplanned=seed % _UNPLANNED == 0
+    ),
 }
 
 
