@@ -187,7 +187,8 @@ def on_terminal(root: Path, columns: int, *arguments: str) -> str:
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(root)
-        os.execve(sys.executable, [sys.executable, "-m", "doit", *arguments], {**os.environ, "TERM": "xterm"})  # noqa: S606
+        named = {"TERM": "xterm", "DOIT_TOFU_PROGRAM": "doit"}  # not where Python is on this machine
+        os.execve(sys.executable, [sys.executable, "-m", "doit", *arguments], {**os.environ, **named})  # noqa: S606
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     said = b""
     while True:

@@ -105,7 +105,7 @@ def _last(head: Head, asked: Asked) -> str:
     unproven = f"nothing proves that {head.sequence} is the last entry"
     if found.verdict is Verdict.REPLACED and found.witness is not None:
         other = f"the forge has recorded only another ledger, up to its entry {found.witness.number}"
-        return f"{other}: entry 1 says that this one replaced it, `doit log` shows why; {unproven}"
+        return f"{other}: entry 1 says that this one replaced it, as `log` shows; {unproven}"
     if found.witness is not None:
         return f"the forge has recorded entries up to {found.witness.number}; {unproven}"
     return f"{unproven} ({asked.unasked or 'the forge has not recorded any'})"

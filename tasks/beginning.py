@@ -162,7 +162,7 @@ def _say_unread(course: Course, problem: LedgerError) -> None:
 
 
 def _fail_at_once(course: Course, error: DeployError) -> None:
-    problems = course.run.problems(error)
+    problems = [problem.before_anything() for problem in course.run.problems(error)]
     course.run.say(whence.listed(problems))
     if course.run.request.as_json:
         from .run.documents import failed

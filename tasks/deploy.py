@@ -147,13 +147,13 @@ def _ended_well(run: Run, stack: Stack, assessment: Assessment, applied: Applied
         applied: What was applied.
         why: Why the deploy made the plan for itself, if it did.
     """
-    from . import repair
-    from .plans import shown
-
-    shown.forget(run, stack.name)
+    run.layout.drift(stack.name).unlink(missing_ok=True)  # what was shown of it before; see `plans.shown`
     manifest = applied.manifest
-    repaired = run.repairs[stack.name].drifted if stack.name in run.repairs else []
-    said = why or (repair.words(run, stack) if repaired else "")
+    repaired, said = run.repairs[stack.name].drifted if stack.name in run.repairs else [], why or ""
+    if repaired and not said:
+        from . import repair
+
+        said = repair.words(run, stack)
     outcome = Result(
         STAGE, stack.name, summary=applied.text + (f"; {said}" if said else ""), counts=manifest.counts,
         reasons=assessment.words,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import snapshots
 from .base import whence
-from .base.errors import DeployError, ExitCode, UnexpectedError
+from .base.errors import DeployError, ExitCode, LedgerError, UnexpectedError
 from .course import LOCKING
 from .run import fanout, pending, removed, selection, stateguard
 from .run.result import Status
@@ -301,7 +301,9 @@ def _remember_drift(course: Course, code: ExitCode) -> None:
     from .run import previous
 
     if "drift" in course.selected and (error := previous.record(run, code)):
-        run.say(f"{run.problem(error).summary}; the next check will count what this one found as new")
+        shared = isinstance(error, LedgerError)
+        elsewhere = "`status` on other machines does not show what this check found, and " if shared else ""
+        run.say(f"{whence.text(run.problem(error))}\n  {elsewhere}the next check will count what this one found as new")
     if run.repairs and (error := previous.repaired(run)):
         run.say(f"{run.problem(error).summary}; the next check will report once more that the drift is resolved")
 

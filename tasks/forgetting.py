@@ -28,7 +28,7 @@ def forget(run: Run, found: Recording, rest: Sequence[str]) -> str:
     """Remove the record of one stack."""
     if len(rest) != 1:
         raise ConfigError(
-            "`doit ledger forget` needs the name of one stack", untouched=_UNCHANGED,
+            "`ledger forget` needs the name of one stack", untouched=_UNCHANGED,
             next_step=(doit("status"), " names those that are deployed, but not in the code"),
         )  # fmt: skip
     name, reason = rest[0], ledgerof.reason(run, f"forget {one_line(rest[0])}")

@@ -43,4 +43,7 @@ def _text(run: Run) -> str:
         return lines
     if lines:
         run.say(lines)
-    raise DeployError(f"{failed} of {len(ours)} channels could not be notified")
+    raise DeployError(
+        f"{failed} of {len(ours)} channels could not be notified", untouched="nothing was changed",
+        next_step=("correct what the lines above name (docs/notifications.md), then run ", run.command(STAGE)),
+    )  # fmt: skip

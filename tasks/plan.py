@@ -9,10 +9,11 @@ from .base import whence
 from .base.errors import ArtifactRefusedError, DeployError, EngineError, ExitCode
 from .base.text import few
 from .builds import used
+from .engine.encryption import REMOTE_STATE
 from .project import volatile
 from .run import lockfile, stateguard
 from .run.action import is_current, stage_action
-from .run.assessment import assess, assess_once
+from .run.assessment import assess_once
 from .run.commandline import COMMANDS, json_option
 from .run.details import PlanDetails
 from .run.result import Result, Status
@@ -103,10 +104,11 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
     from .run import awaited, errored, upstream, validated
 
     errored.refuse(run, stack)
-    assessment = assess(run, stack)
+    assessment = upstream.assessed(run, stack)
     if not assessment.affected and not forced:
+        left = store.pending(run.layout, stack.name)
         store.discard(run.layout, stack.name)
-        return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected; the old plan was discarded")
+        return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected" + "; the old plan was discarded" * left)
     given = upstream.values(run, stack)
     mocking = run.request.mocking and not run.asked.deploying
     mocked = [name for name in given.missing if name in stack.settings.mocks and mocking]
@@ -141,6 +143,8 @@ def _summary(run: Run, stack: Stack, made: Made, assessment: Assessment) -> str:
     parts += [_images_text(made.manifest.images), stateguard.said(assessment.receipt, made.manifest)]
     if made.outside:
         parts.append(f"; reads outside of the repository: {few(made.outside, _FEW)}")
+    if names := _untracked(run, stack):
+        parts.append(f"; reads a state that is not tracked ({few([f'{REMOTE_STATE}.{name}' for name in names], _FEW)})")
     from .run import workdir
 
     place = run.project.module(stack.name).workspace
@@ -151,6 +155,12 @@ def _summary(run: Run, stack: Stack, made: Made, assessment: Assessment) -> str:
     if stack.name in run.replanned:
         parts.append(f"; {run.replanned[stack.name]}")
     return "".join(parts)
+
+
+def _untracked(run: Run, stack: Stack) -> list[str]:
+    """The data sources that read a state of no stack of this environment: its outputs are no inputs."""
+    tracked = {read.name for read in run.project.remote_reads.get(stack.name, ())}
+    return sorted({read.name for read in run.project.module(stack.name).remote_states} - tracked)
 
 
 def _deferred(

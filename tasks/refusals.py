@@ -35,6 +35,8 @@ _CLOSE = 0.75  # "destroy" is not "deploy"
 _UNKNOWN_OPTION = re.compile(r"option (\S+) not recognized")  # as getopt says it
 _NO_NUMBER = re.compile(r"Error parsing parameter '(\w+)' <class 'int'>\.\n.*: (\S.*)\n?")  # as doit says it
 _NO_CHOICE = re.compile(r"Error parsing parameter '(\w+)'\. Provided '(.*)' but available choices are: (.+)\.")
+_DASHES = r"\u2010-\u2015\u2212\ufe58\ufe63\uff0d"  # what pages and chats make of hyphens
+_DASHED = re.compile(rf"-*[{_DASHES}][-{_DASHES}]*(\w[-\w]*)(=.*)?")
 _ENVIRONMENT = ("-e", "--env", "--environment")
 _OF_DOIT = {"num_process": "-n", "verbosity": "-v", "failure_verbosity": "--failure-verbosity"}
 _OF_OURS = {"form": "-f", "purpose": "-p", "forge": "-f", "most": "--most", "shell": "--shell", "sort": "--sort"}
@@ -50,6 +52,8 @@ def of(error: Exception, name: str, arguments: Sequence[str], tasks: Sequence[st
         arguments: What follows it.
         tasks: The names of all tasks; none before they are known.
     """
+    if dashed := next((found for word in arguments if (found := _DASHED.fullmatch(word))), None):
+        return _of_dash(dashed)
     if name in doitwords.INSTEAD and not tasks:
         head, step = about(name, whence.program()).split("\n")
         return f"{head}\n{_UNTOUCHED}\n{step}"
@@ -72,6 +76,13 @@ def of(error: Exception, name: str, arguments: Sequence[str], tasks: Sequence[st
     if not tasks and name != "run":
         return f"`{name}` takes no '{one_line(word)}'\n{_UNTOUCHED}\n  next: {_shows(name, 'how it is written')}"
     return of_name(one_line(word), tasks, before(word, arguments))
+
+
+def _of_dash(found: re.Match[str]) -> str:
+    """What is wrong with an option that was copied from where hyphens are made into dashes."""
+    option, value = found[1], found[2] or ""
+    meant = f"-{option}" if len(option) == 1 else f"--{option}{value}"
+    return f"'{one_line(found[0])}' begins with a typographic dash, not a hyphen\n{_UNTOUCHED}\n  next: write {meant}"
 
 
 def _of_place(said: str) -> str:

@@ -120,14 +120,12 @@ class Reporter:
             self.run.keep(task.name, Result(stage, stack, Status.UNAFFECTED, "not affected"))
 
     def skip_ignore(self, task: Task) -> None:
-        """A task is skipped because of an earlier `doit ignore`."""
+        """A task is skipped because of an earlier `ignore`."""
         ignored, undo = self.run.typed("ignore"), self.run.typed("forget", task.name)
         self.run.say(f"{task.name}: skipped because of an earlier {ignored}; undo it with {undo}")
         stage, _, stack = task.name.partition(":")
         if stack:
-            self.run.keep(
-                task.name, Result(stage, stack, Status.SKIPPED, "skipped because of an earlier `doit ignore`")
-            )
+            self.run.keep(task.name, Result(stage, stack, Status.SKIPPED, "skipped because of an earlier `ignore`"))
 
     def cleanup_error(self, exception: Any) -> None:
         """A teardown failed."""

@@ -62,7 +62,7 @@ def _stack(run: Run, words: Sequence[str]) -> Stack:
     if not words or words[0] not in known:
         raise ConfigError(
             f"unknown stack '{one_line(words[0])}'{nearest(words[0], list(known))}" if words else
-            "`doit restore` needs a stack after it",
+            "`restore` needs a stack after it",
             untouched="nothing was read or written", next_step=("name the stack: ", doit("restore", "STACK")),
         )  # fmt: skip
     return known[words[0]]

@@ -78,7 +78,7 @@ def start(standing: Mapping[str, Standing] | None = None) -> Run:
     try:
         return _made(root, environment, standing or {})
     except DeployError as error:
-        problems = [problem.within(environment) for problem in error.problems]
+        problems = [problem.within(environment).before_anything() for problem in error.problems]
         _tell_reviewers(environment, problems)
         if commandline.wants_json():
             _print_failure(environment, problems)
@@ -86,7 +86,7 @@ def start(standing: Mapping[str, Standing] | None = None) -> Run:
     except Exception as error:  # noqa: BLE001 - the boundary: a person gets a sentence, the traceback goes to a file
         shown = f"{DEPLOY_DIR}/crash.log"
         step = crashlog.keep(root / shown, shown, "start", error, Masker())
-        _end(UnexpectedError(f"{type(error).__name__}: {error}", next_step=step).problem.text())
+        _end(UnexpectedError(f"{type(error).__name__}: {error}", next_step=step).problem.before_anything().text())
 
 
 def _made(root: Path, environment: str | None, standing: Mapping[str, Standing]) -> Run:

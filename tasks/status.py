@@ -90,10 +90,13 @@ def _closing(run: Run, found: list[Condition], stacks: int) -> list[str]:
 def _steps(run: Run, found: list[Condition], counts: Counter[Mark]) -> str:
     """What to do next, behind a semicolon; empty if that is nothing."""
     deploys = run.typed("deploy")
-    if any(each.is_refused for each in found):
-        return f"; {run.typed('plan')} replaces what {deploys} would refuse"
-    if counts[Mark.AFFECTED] or counts[Mark.UNVERIFIED]:
+    if refused := [each.plan for each in found if each.plan is not None and each.is_refused]:
+        words = ["mocks=no"] if any(plan.mocked for plan in refused) else []  # another plan with mocks is no better
+        return f"; {run.typed(*words, 'plan')} replaces what {deploys} would refuse"
+    if counts[Mark.AFFECTED]:
         return f"; {deploys} deploys and checks them"
+    if counts[Mark.UNVERIFIED]:
+        return f"; {deploys} repeats the checks and applies nothing"
     if counts[Mark.UNRUN]:
         return f"; {run.typed('verify')} runs the checks"
     return f"; {run.typed('drift')} checks again" if counts[Mark.UNCHECKED] else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import audit, forgetting, rekeying, releasing, renaming
-from .base import ci
+from .base import ci, whence
 from .base.clock import now
 from .base.errors import ConfigError, LedgerError, nearest
 from .base.problem import doit
@@ -49,14 +49,14 @@ def _text(run: Run, words: list[str], as_json: bool = False) -> str:
     word, rest = (words[0], words[1:]) if words and words[0] in _WITH_MORE else (one_line(" ".join(words)).strip(), [])
     if word not in _DOES and word not in _WITH_MORE:
         known = ", ".join([*_DOES, *_WITH_MORE])
-        wrong = f"there is no command `doit ledger {word}`{nearest(word, [*_DOES, *_WITH_MORE])}"
+        wrong = f"there is no command `ledger {word}`{nearest(word, [*_DOES, *_WITH_MORE])}"
         raise ConfigError(
-            wrong if word else "`doit ledger` needs a word after it",
+            wrong if word else "`ledger` needs a word after it",
             untouched="nothing was read or written", next_step=f"use one of these: {known}",
         )  # fmt: skip
     if as_json and word != "check":
         raise ConfigError(
-            f"`doit ledger {word}` has no document", untouched="nothing was read or written",
+            f"`ledger {word}` has no document", untouched="nothing was read or written",
             next_step=(doit("ledger", "check", JSON), " has one"),
         )  # fmt: skip
     if word == "key":
@@ -223,7 +223,7 @@ def _first_key(session: Session) -> str | None:
 
 def _about_key(trust: Trust, public: str | None) -> list[str]:
     if public is None:
-        return ["  entries are chained but not signed; `doit ledger key` creates a key"]
+        return [f"  entries are chained but not signed; {whence.typed(doit('ledger', 'key'))} creates a key"]
     if not trust.public:
         return [f"  add its public key to `ledger` in the configuration: public_key: {public}"]
     return []
@@ -246,7 +246,7 @@ def _prune(run: Run, found: Recording, rest: Sequence[str]) -> str:
     del run
     if len(rest) != 1 or not rest[0].isdecimal() or int(rest[0]) < 1:
         raise ConfigError(
-            "`doit ledger prune` needs a number: how many of the newest entries to keep", untouched="nothing was read",
+            "`ledger prune` needs a number: how many of the newest entries to keep", untouched="nothing was read",
             next_step=("run for example ", doit("ledger", "prune", "1000")),
         )  # fmt: skip
     head, session = found.look(), found.session
@@ -270,7 +270,9 @@ def _check(run: Run, found: Recording) -> str:
         raise problem
     lines = [f"ledger    {advice.headline(tried)}: {plural(head.sequence if head else 0, 'event')}"]
     signed = head is not None and head.key is not None
-    lines.append("  signed by this job's key" if signed else "  not signed: there is no key (`doit ledger key`)")
+    lines.append(
+        "  signed by this job's key" if signed else f"  not signed: {whence.typed(doit('ledger', 'key'))} creates a key"
+    )
     if head is not None and head.lease is not None:
         lines.append(f"  {head.lease.label} has held its lease since {head.lease.since}")
     return "\n".join(lines)
@@ -331,7 +333,7 @@ def _accept(run: Run, found: Recording) -> str:
     reason, accepted = ledgerof.reason(run, "accept"), run.request.accepted
     if not accepted:
         raise ConfigError(
-            "`doit ledger accept` needs a state to accept", untouched="nothing was written",
+            "`ledger accept` needs a state to accept", untouched="nothing was written",
             next_step=("run ", doit("accept=STACK:LINEAGE:SERIAL", "reason=WHY", "ledger", "accept"),
                        ", as the refusal shows it"),
         )  # fmt: skip

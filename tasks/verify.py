@@ -84,7 +84,7 @@ def run_checks(run: Run, stack: Stack, stage: str, known: Checked) -> list[Check
         )  # fmt: skip
     _remember(run, stack, passed=not failed)
     if failed:
-        raise _failure(stack, replace(known, checks=found, deployed=_deployed(last)))
+        raise _failure(stack, stage, replace(known, checks=found, deployed=_deployed(last)))
     return found
 
 
@@ -138,18 +138,19 @@ def _remember(run: Run, stack: Stack, *, passed: bool) -> None:
         receipt.write(run.layout, now)
 
 
-def _failure(stack: Stack, known: Checked) -> CheckFailedError:
+def _failure(stack: Stack, stage: str, known: Checked) -> CheckFailedError:
     """The error of failed checks: what was deployed, what was observed, commands for a closer look."""
     failed = [record for record in known.checks if not record.passed]
     commands = dict.fromkeys(command for record in failed for command in record.commands)
     deployed = [f"deployed: {_deployed_text(known.deployed)}"] if known.deployed else []
+    kept = "" if stage == STAGE else "; its dependents were not deployed"
     again = (doit(f"verify:{stack.name}"), "; ", doit("deploy"), " repeats the checks and applies nothing")
     return CheckFailedError(
         f"{len(failed)} of {len(known.checks)} checks failed: {_observations(failed)}",
         found=known,
         stack=stack.name,
         details=[*deployed, *(f"to look closer: `{command}`" for command in commands)],
-        untouched="the stack has been applied and stays as it is; its dependents were not deployed",
+        untouched="the stack has been applied and stays as it is" + kept,
         next_step=("find the cause, then ", *again),
     )
 

@@ -1,4 +1,4 @@
-// Drives a real browser for another process: `node tests/drive.mjs CHROMIUM`. Reads one JSON command per line,
+// Drives a real browser for another process: `node tests/drive.mjs CHROMIUM WIDTH HEIGHT`. Reads one JSON command per line,
 // `{"tab": name, "act": "open" | "run" | "press" | "type" | "click" | "wait" | "slow" | "clock" | "pass", "with": text or number}`,
 // and answers each with one line: `{"value": ...}` or `{"error": text}`.
 import { createInterface } from 'node:readline';
@@ -6,8 +6,9 @@ import { setTimeout } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 
 const TIMEOUT = 60_000;
-const browser = await chromium.launch({ executablePath: process.argv[2], args: ['--no-sandbox'] });
-const context = await browser.newContext({ viewport: { width: 1100, height: 320 } });
+const [executablePath, width, height] = process.argv.slice(2);
+const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+const context = await browser.newContext({ viewport: { width: Number(width), height: Number(height) } });
 const tabs = new Map();
 
 const acts = {

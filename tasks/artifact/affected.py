@@ -96,16 +96,17 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
         compared = observed.again(project, compared, last.inputs, produced)
     before = last.inputs.less_variables(volatile.uncounted(project, stack))
     if differing := why.between(before, compared, why_read=project.module(stack.name).why_read):
-        return Assessment(now, last, [_if_recorded(last, reason) for reason in differing])
+        return Assessment(now, last, [_if_recorded(reason, last.inputs, compared) for reason in differing])
     rewrite = keyring.rewrite(last.state_key)
     reasons = [Reason(Why.STATE_KEY, note=rewrite)] if rewrite else []
     return Assessment(now, last, reasons, rewrite is not None, _unverified(project, last, stack))
 
 
-def _if_recorded(last: Receipt, reason: Reason) -> Reason:
-    """A reason, where the ledger has a digest of that input; else that it has none."""
-    recorded = reason.input is None or last.inputs.digests.get(reason.input) != NOT_RECORDED
-    return reason if recorded else Reason(Why.NOT_RECORDED, reason.input)
+def _if_recorded(reason: Reason, before: Inputs, after: Inputs) -> Reason:
+    """A reason, where the ledger has both digests of that input; else that it has none."""
+    if reason.input is None or NOT_RECORDED not in (before.digests.get(reason.input), after.digests.get(reason.input)):
+        return reason
+    return Reason(Why.NOT_RECORDED, reason.input)
 
 
 def _without_receipt(project: Project, stack: Stack, now: Inputs, baseline: Baseline | None) -> list[Reason]:

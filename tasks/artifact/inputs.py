@@ -211,7 +211,8 @@ def upstream_outputs(project: Project, stack: Stack, among: Collection[str] | No
                 found[item] = known[name].digest if name in known else ABSENT
             if read.outputs is None:
                 item = Input(InputKind.REMOTE_OUTPUTS, "", read.stack, read.name)
-                found[item] = _digest({name: output.digest for name, output in known.items()})
+                is_whole = all(output.digest != NOT_RECORDED for output in known.values())
+                found[item] = _digest({name: known[name].digest for name in known}) if is_whole else NOT_RECORDED
     return found
 
 

@@ -99,8 +99,8 @@ def text(reason: Reason) -> str:
         return f"{named(reason.input)} {reason.why}{since}{note}"
     return {
         Why.NEVER_DEPLOYED: "never deployed from here",
-        Why.OLD_RECEIPT: "its receipt was written by an incompatible version, so it counts as never deployed; `doit"
-        " plan` shows the changes, `doit deploy` writes a new receipt",
+        Why.OLD_RECEIPT: "its receipt was written by an incompatible version, so it counts as never deployed;"
+        " `plan` shows the changes, `deploy` writes a new receipt",
         Why.CUT_OFF: f"its last apply was cut off (started {reason.note})",
         Why.FAILED: f"its last apply failed ({reason.note})",
         Why.STOPPED: f"its last apply was stopped ({reason.note})",

@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from requests.adapters import HTTPAdapter
+from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 from requests.exceptions import InvalidSchema, RequestException
 
 from . import trust
@@ -84,10 +84,14 @@ def _all_timed(manager: PoolManager) -> None:
 
 
 class Adapter(HTTPAdapter):
-    """Makes the connections of a session, to a proxy, too; those that trust the same CAs share a TLS context."""
+    """Makes the connections of a session, to a proxy, too; those that trust the same CAs share a TLS context.
 
-    def __init__(self) -> None:
-        super().__init__()
+    Args:
+        kept: The most connections to one host that are kept for the next request.
+    """
+
+    def __init__(self, kept: int = DEFAULT_POOLSIZE) -> None:
+        super().__init__(pool_maxsize=kept)
         _all_timed(self.poolmanager)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:

@@ -14,15 +14,15 @@ from urllib.parse import urljoin
 
 import requests
 import urllib3
-from requests.auth import AuthBase, HTTPBasicAuth
 
 from . import urls
-from .deadline import Adapter, NoSocksError
+from .deadline import NoSocksError
+from .session import Credentials, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from requests import PreparedRequest, Response
+    from requests import Response
 
 _FORBIDDEN, _TOO_MANY, _SERVER_ERROR = 403, 429, 500
 _BUSY = (408, 425, _TOO_MANY)
@@ -120,58 +120,6 @@ class Answer:
             return json.loads(self.content) if self.content.strip() else None
         except (ValueError, RecursionError):
             raise GarbageError("the response is not JSON", self) from None
-
-
-class Credentials(AuthBase):
-    """Adds secret headers and a login to a request: the given one, else that of the URL, never one from a `.netrc`."""
-
-    def __init__(self, headers: Mapping[str, str] | None = None, login: tuple[str, str] = ("", "")) -> None:
-        self._headers, self._login = headers or {}, login
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """The same request, changed."""
-        request.headers.update(self._headers)
-        user, password = self._login if any(self._login) else urls.credentials(str(request.url))
-        if (user or password) and "Authorization" not in request.headers:
-            HTTPBasicAuth(user.encode(), password.encode())(request)
-        return request
-
-
-class Session(requests.Session):
-    """A session that ignores `.netrc` and takes no secret to another origin when it follows a redirect.
-
-    Args:
-        credentials: The secrets of its requests.
-        own: The headers that, like `Authorization`, are dropped on a redirect to another origin.
-        moved: Called with the target of a redirect before it is followed.
-    """
-
-    def __init__(
-        self, credentials: Credentials | None = None, *, own: Collection[str] = (),
-        moved: Callable[[str], None] = lambda _: None,
-    ) -> None:  # fmt: skip
-        super().__init__()
-        self.headers["User-Agent"] = "doit-tofu"
-        self.auth = credentials or Credentials()  # always set, or requests would read ~/.netrc
-        self._own, self._moved = ("Authorization", *own), moved
-        for scheme in ("https://", "http://"):
-            self.mount(scheme, Adapter())
-
-    def leaves(self, old: str, new: str) -> bool:
-        """Whether a redirect leaves the origin; an upgrade to TLS on the same host's default ports does not."""
-        strips: Any = self.should_strip_auth
-        try:
-            return bool(strips(old, new))
-        except ValueError:  # no valid port
-            return True
-
-    def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
-        """Called by requests for each redirect that it follows."""
-        target = str(prepared_request.url)
-        self._moved(target)
-        if self.leaves(str(response.request.url), target):
-            for name in self._own:
-                prepared_request.headers.pop(name, None)
 
 
 class Client:

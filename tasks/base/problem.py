@@ -171,6 +171,11 @@ NOTHING_PLANNED = Untouched(
 )
 
 
+_NOTHING_BEGUN = "nothing was planned or applied"
+_CORRECT = ("correct it, then run the same command again",)
+_ALL = "correct them, then run the same command again"
+
+
 @dataclass(frozen=True)
 class Problem:
     """What went wrong, for the person at 3 a.m.
@@ -211,6 +216,11 @@ class Problem:
         """The problem with its commands set to an environment; None for the default one."""
         steps = tuple(part.within(environment) if isinstance(part, Command) else part for part in self.next)
         return replace(self, next=steps)
+
+    def before_anything(self) -> Problem:
+        """The problem of a command that could not begin: what is untouched and what to do, where it does not say so."""
+        step = self.next or (_CORRECT if self.kind is Kind.CONFIG else ())
+        return replace(self, untouched=self.untouched or _NOTHING_BEGUN, next=step)
 
     def seen_from(self, folder: str, program: str) -> Problem:
         """The problem for a shell.
@@ -314,8 +324,15 @@ def sentence(parts: Iterable[Step]) -> str:
 
 
 def listed(problems: Iterable[Problem]) -> str:
-    """Several problems as text, one after the other."""
-    return "\n".join(problem.text() for problem in problems)
+    """Several problems as text, one after the other; of errors in a configuration, what all of them say stands last."""
+    found = list(problems)
+    said = {(each.kind, each.untouched) for each in found}
+    if len(found) == 1 or len(said) != 1 or found[0].kind is not Kind.CONFIG or not found[0].untouched:
+        return "\n".join(each.text() for each in found)
+    step = (_ALL,) if any(each.next == _CORRECT for each in found) else ()
+    apart = [replace(each, untouched=None, next=() if each.next == _CORRECT else each.next) for each in found]
+    last = Problem(Kind.CONFIG, f"{len(found):,} errors in the configuration", untouched=found[0].untouched, next=step)
+    return "\n".join([*(each.text() for each in apart), last.summary, *last.rows()])
 
 
 def steps(given: Steps | None) -> tuple[Step, ...]:

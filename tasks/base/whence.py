@@ -70,4 +70,6 @@ def text(problem: Problem) -> str:
 
 def listed(problems: Iterable[Problem]) -> str:
     """Several problems so, one after the other."""
-    return "\n".join(map(text, problems))
+    from .problem import listed as as_text
+
+    return as_text(problem.seen_from(way(), program()) for problem in problems)

@@ -108,6 +108,8 @@ class Look:
     plan: Callable[[], FreshPlan]
     withheld: tuple[str, ...] = ()
     noted: str = field(default="", init=False)
+    #: On the same clock: it must not show what was seen before. Looks that begin together have one, and may share.
+    moment: float = field(default_factory=time.monotonic, init=False)
 
     @property
     def seconds(self) -> float:

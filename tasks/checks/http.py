@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from requests import Response
 
-    from ..base.http import Session
+    from ..base.session import Session
     from .check import Look
 
 _LARGEST_BODY = 1 << 20
@@ -204,9 +204,8 @@ def _compiled(pattern: str) -> None:
 
 def _session(check: HttpCheck, look: Look) -> Session:
     """A session that sends the check's credentials to the host of its URL only, not to hosts it is redirected to."""
-    from urllib.request import getproxies
-
-    from ..base.http import Credentials, Session
+    from ..base import proxy
+    from ..base.session import Credentials, Session
 
     headers = {"Authorization": f"Bearer {look.secret(check.bearer)}"} if check.bearer else {}
     user, _, password = (look.secret(check.basic) or "").partition(":") if check.basic else ("", "", "")
@@ -214,11 +213,11 @@ def _session(check: HttpCheck, look: Look) -> Session:
     def moved(target: str) -> None:
         look.note(f"redirected to {urls.shown(target)}, but no response from there in time")
 
-    session = Session(Credentials(headers, (user, password)), own=check.request_headers, moved=moved)
+    session = Session(Credentials(headers, (user, password)), own=check.request_headers, moved=moved, kept=1)
     if trust := check._trust(look):  # noqa: SLF001 - the other half of the check
         session.trust_env = False  # REQUESTS_CA_BUNDLE would override the check's own file
         session.verify = trust
-        session.proxies = dict(getproxies())
+        session.proxies = proxy.usual()
     return session
 
 
@@ -237,7 +236,8 @@ def _certificate_days(url: str, trust: str | None, seconds: float) -> float:
     from ..base.trust import context as trusting
 
     parts = urlsplit(url)
-    context = trusting(trust or os.environ.get("REQUESTS_CA_BUNDLE") or where())
+    named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")  # as for the request
+    context = trusting(trust or named or where())
     with (
         socket.create_connection((str(parts.hostname), parts.port or 443), timeout=seconds) as plain,
         context.wrap_socket(plain, server_hostname=parts.hostname) as connection,

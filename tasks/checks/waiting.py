@@ -6,9 +6,11 @@ Nothing is polled: the loop sleeps until a look has ended, the next one is due, 
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
-from contextlib import suppress
+from _thread import start_new_thread
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
@@ -18,7 +20,7 @@ from ..base.text import plural
 from .check import Look, Observation, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..base.problem import Command
     from .check import Check
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 _SLACK = 0.5  # extra time for a look that observes its own limit: its message is better than ours
 _LAST = 0.1  # seconds that a look has left on a stop: most answer in time, and say more than that it was stopped
+_BATCH = 16  # looks that begin before others get on: the more want to run, the longer each takes
+_CROWD, _TURN = 200, 0.05
 _STACK = 256 << 10  # bytes: thousands of looks at once must not reserve the usual 8 MB each
 
 
@@ -163,9 +167,12 @@ class _Loop:
 
     def run(self) -> list[Outcome]:
         """Look until all have ended."""
-        with self._stop.waking(lambda: self._ended.put(None)):
-            for wait in self._waits:
-                self._begin(wait)
+        moment = time.monotonic()
+        with self._stop.waking(lambda: self._ended.put(None)), _turns(len(self._waits)):
+            for number, wait in enumerate(self._waits):
+                self._begin(wait, moment)
+                if number % _BATCH == 0:
+                    time.sleep(0)  # let those run that were begun
             while self._left:
                 self._next()
         return [wait.outcome for wait in self._waits if wait.outcome is not None]
@@ -208,8 +215,9 @@ class _Loop:
             elif not wait.check.ends_by_itself:
                 self._plan(wait, time.monotonic() + _LAST)
 
-    def _begin(self, wait: _Wait) -> None:
+    def _begin(self, wait: _Wait, moment: float | None = None) -> None:
         look = wait.look = self._looking(wait.limit)
+        look.moment = look.moment if moment is None else moment
         wait.number += 1
         number = wait.number
 
@@ -217,7 +225,7 @@ class _Loop:
             self._ended.put((wait, number, _guarded(wait.check, look)))
 
         try:
-            _start(observe, f"look {wait.check.kind}")
+            _start(observe)
         except RuntimeError:  # there is no room for another thread; others will end
             self._saw(wait, Observation(False, "too many looks at once"))
             return
@@ -242,14 +250,39 @@ class _Loop:
 
 
 _starting = threading.Lock()
+_crowds: list[float] = []  # the length of a turn before each crowd of looks
 
 
-def _start(observe: Callable[[], None], name: str) -> None:
-    """Start the thread of a look, which can be left behind; with a small stack, as there may be thousands."""
+@contextmanager
+def _turns(number: int) -> Iterator[None]:
+    """Give threads longer turns while there are many looks, of which each that waits for its turn wakes up every turn.
+
+    With the usual 5 ms, thousands of them can take all processor time without any getting on.
+    """
+    if number < _CROWD:
+        yield
+        return
+    with _starting:
+        _crowds.append(sys.getswitchinterval())
+        sys.setswitchinterval(_TURN)
+    try:
+        yield
+    finally:
+        with _starting:
+            usual = _crowds.pop()
+            if not _crowds:
+                sys.setswitchinterval(usual)
+
+
+def _start(observe: Callable[[], None]) -> None:
+    """Start the thread of a look, which can be left behind; with a small stack, as there may be thousands.
+
+    `threading.Thread` waits until the new thread runs, which takes ten times as long where that is on another core.
+    """
     with _starting:
         before = threading.stack_size(_STACK)
         try:
-            threading.Thread(target=observe, name=name, daemon=True).start()
+            start_new_thread(observe, ())
         finally:
             threading.stack_size(before)
 

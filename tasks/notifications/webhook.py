@@ -37,7 +37,8 @@ def send(channel: Channel, message: Message, data: dict[str, Any], title: str, b
     """
     import requests
 
-    from ..base.http import Session, cause
+    from ..base.http import cause
+    from ..base.session import Session
 
     payload = {"type": message.event, "timestamp": now(), "data": {**data, "title": title, "text": body}}
     content = jsontext.dumps(payload, ensure_ascii=False).encode(errors="replace")

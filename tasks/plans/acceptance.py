@@ -63,10 +63,11 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
 
 
 class Readiness(NamedTuple):
-    """What a deploy would do with a stack's artifact: accept or refuse it, and why."""
+    """What a deploy would do with a stack's artifact: accept or refuse it, and why; mocks are one reason."""
 
     accepted: bool
     text: str
+    mocked: bool = False
 
 
 def readiness(run: Run, stack: Stack, assessment: Assessment) -> Readiness:
@@ -79,7 +80,8 @@ def readiness(run: Run, stack: Stack, assessment: Assessment) -> Readiness:
             cleanliness.require_of_artifact(run, stack, made.inputs)
             store.refuse_stale(run.layout, made)
     except DeployError as error:
-        return Readiness(False, f"a plan waits that would be refused: {error.message}")
+        mocked = isinstance(error, ArtifactRefusedError) and error.reason == "mocked"
+        return Readiness(False, f"a plan waits that would be refused: {error.message}", mocked)
     return Readiness(
         True, "a plan with uncommitted changes is ready to deploy from this tree" if made.dirty else _READY
     )

@@ -7,7 +7,6 @@ observations, which merge requests do not have, and the one of states.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -99,8 +98,7 @@ def keep(run: Run, stack: Stack, seen: Seen, changes: Mapping[str, str], drifted
 
 def forget(run: Run, stack: str) -> None:
     """Remove what was shown of a stack: it has not drifted, or was deployed since."""
-    with suppress(FileNotFoundError):
-        run.layout.drift(stack).unlink()
+    run.layout.drift(stack).unlink(missing_ok=True)
 
 
 def stacks(run: Run) -> list[str]:

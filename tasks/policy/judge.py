@@ -47,15 +47,10 @@ def allowances(allow: str | None, reason: str | None) -> tuple[Allowance, ...]:
     """The overrides from `allow=RULE[:STACK],...` and `reason=TEXT` on the command line.
 
     Raises:
-        ConfigError: The reason or the rule is missing.
+        ConfigError: The rule is missing.
     """
     if allow is None:
         return ()
-    if not reason or not reason.strip():
-        raise ConfigError(
-            f"`allow={allow}` needs a reason, which is recorded",
-            next_step=doit("plan", f"allow={allow}", "reason=why this once"),
-        )
     found = []
     for item in allow.split(","):
         rule, _, stack = item.strip().partition(":")
@@ -63,14 +58,14 @@ def allowances(allow: str | None, reason: str | None) -> tuple[Allowance, ...]:
             raise ConfigError(
                 f"`allow={allow}` names no rule", next_step="`allow=RULE` or `allow=RULE:STACK`, several with commas"
             )
-        found.append(Allowance(rule, stack or "*", reason.strip()))
+        found.append(Allowance(rule, stack or "*", (reason or "").strip()))
     return tuple(found)
 
 
 def check_names(
     allowed: Collection[Allowance], policy: Policy, others: Collection[str], stacks: Collection[str]
 ) -> None:
-    """Refuse an override that can allow nothing: `allow=protct` would end in the refusal that it should prevent.
+    """Refuse an override that can allow nothing, or without a reason: `allow=protct` would end in the very refusal.
 
     Args:
         allowed: The overrides.
@@ -79,7 +74,7 @@ def check_names(
         stacks: The names of all stacks.
 
     Raises:
-        ConfigError: There is no such rule, or no such stack.
+        ConfigError: There is no such rule or stack, or no reason, which is asked for last.
     """
     for rule, stack, _ in allowed:
         if not _is_known(rule, policy, others):
@@ -92,6 +87,12 @@ def check_names(
         raise ConfigError(
             message, untouched="nothing was planned or applied",
             next_step="write `allow=RULE` or `allow=RULE:STACK`, with the rule of the refusal",
+        )  # fmt: skip
+    if any(not item.reason for item in allowed):
+        given = ",".join(rule if stack == "*" else f"{rule}:{stack}" for rule, stack, _ in allowed)
+        raise ConfigError(
+            f"`allow={given}` needs a reason, which is recorded", untouched="nothing was planned or applied",
+            next_step=("add `reason='why this once'`, as in ", doit("plan", f"allow={given}", "reason=why this once")),
         )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from ..base import terminal, whence
 from ..base.errors import DeployError, ExitCode
 from ..base.problem import Kind, doit
 from ..base.terminal import Style, Styled
-from ..base.text import plural
+from ..base.text import few, plural
 from ..policy import semantic
 from ..run.cilog import Dialect
 from ..run.result import Status
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _QUIET = {Status.UNAFFECTED}
 _FEW = 20
+_NAMED = 5  # stacks with the same warning
 _WIDEST_NAME = 40
 _COUNTS = len("  +10 ~10 -10  0.5 s")
 _STAGE = 10  # columns before a task's stack
@@ -49,7 +50,7 @@ class Console:
         self._lock = threading.Lock()
         self._tally = Tally()
         self._failures = Failures(run.project.stacks)
-        self._warnings: set[tuple[str, Diagnostic]] = set()
+        self._warnings: dict[str, tuple[Diagnostic, list[str]]] = {}
         longest = max((len(name) for name in run.project.stacks), default=0)
         columns = terminal.columns()
         most = _WIDEST_NAME if columns is None else max(columns - _STAGE - _COUNTS, columns // 3)
@@ -150,11 +151,22 @@ class Console:
         self._run.output.tell([title, *body])
 
     def _warned(self, outcome: Result) -> list[Styled]:
-        """What the engine warned of, a line each, unless an earlier task of the stack has shown it."""
+        """What the engine warned of, a line each, unless an earlier task has shown it, of this stack or another one."""
+        new = []
         with self._lock:
-            new = [item for item in outcome.warnings if (outcome.stack, item) not in self._warnings]
-            self._warnings.update((outcome.stack, item) for item in new)
+            for item in outcome.warnings:
+                key = causes.unnamed(outcome.stack, item.text)
+                _, stacks = self._warnings.setdefault(key, (item, []))
+                if not stacks:
+                    new.append(item)
+                if outcome.stack not in stacks:
+                    stacks.append(outcome.stack)
         return [Styled(f"  Warning: {item.text}", Style.WARNING) for item in new]
+
+    def _shared_warnings(self) -> list[str]:
+        """What the engine warned of in several stacks, which was shown at one of them only."""
+        shared = [(item.summary, stacks) for item, stacks in self._warnings.values() if stacks[1:]]
+        return [f"warning   {summary}: {few(sorted(stacks), _NAMED)}" for summary, stacks in shared]
 
     def _changes(self, outcome: Result) -> list[Styled]:
         """What a plan would do, a line for each resource and output; in CI alone, where it folds."""
@@ -207,6 +219,7 @@ class Console:
         lines = ["", *self._counted(selected, found)]
         if text := tally.of_stage(found, "deploy" if "deploy" in selected else "plan"):
             lines.append(f"changes   {text}")
+        lines += self._shared_warnings()
         lines += [f"address   {run.mask.text(text)}" for text in self._addresses(found) if "deploy" in selected]
         lines += [f"report    {path}" for path in reports]
         shown = [Styled(line) for line in lines]

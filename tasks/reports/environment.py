@@ -31,6 +31,9 @@ SIGNS = {
     "import": "import",
     "check": "!",
     "state": "!",
+    "create": "+",  # of an output
+    "update": "~",
+    "delete": "-",
 }
 
 

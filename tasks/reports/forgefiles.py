@@ -56,7 +56,7 @@ def workflow_commands(report: Report) -> Iterator[str]:
             )
             for lost in report.lost
         ]
-    warnings += [(f"{report.stage} {stack.name}", text, "") for stack in report.stacks for text in stack.warnings]
+    warnings += [(f"{report.stage} {few(found.stacks, _NAMES)}", found.text, "") for found in report.warned]
     for level, found in (("error", errors), ("warning", warnings)):
         shown = found if len(found) <= MOST_ANNOTATIONS else found[: MOST_ANNOTATIONS - 1]
         for title, text, place in shown:

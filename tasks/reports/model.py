@@ -7,18 +7,18 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..artifact.changes import Counts
 from ..base.problem import doit
 from ..base.text import plural
 from ..drifts import words
 from ..policy.finding import SEVERITIES
 from ..run.result import Status
 from . import causes, remarks, shared, stackreport, tally, together
-from .shared import Alike, SharedChange, SharedFinding
+from .shared import Alike, SharedChange, SharedFinding, SharedText
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from ..artifact.changes import Counts
     from ..base.jsonvalue import JsonObject
     from ..base.masking import Masker
     from ..policy.finding import Finding
@@ -254,10 +254,21 @@ class Report:
             found.setdefault(key, SharedChange(change)).stacks.append(name)
         return list(found.values())
 
+    @cached_property
+    def warned(self) -> list[SharedText]:
+        """What the engine warned of, each once for all stacks of which it is the same."""
+        return shared.texts((stack.name, text) for stack in self.shown for text in dict.fromkeys(stack.warnings))
+
+    @cached_property
+    def mocked(self) -> list[SharedText]:
+        """The mocked inputs, and the stacks that were planned with them."""
+        planned = [stack for stack in self.shown if stack.mocked]
+        return shared.texts((stack.name, "\n".join(stack.mocked)) for stack in planned)
+
     @property
     def counts(self) -> Counts:
         """The counts of all stacks together."""
-        return _sum(stack.counts for stack in self.stacks)
+        return tally.added(stack.counts for stack in self.stacks)
 
     @property
     def outcome(self) -> Outcome:
@@ -312,6 +323,8 @@ class Report:
             )
         counts = self.counts
         parts = [plural(planned, "plan") + f" ({tally.total(counts, done=False) or counts.text()})"] if planned else []
+        mocked = sum(bool(stack.mocked) for stack in self.stacks)
+        parts += [f"{mocked} with mocks"] if mocked else []
         parts += [f"{deferred} deferred"] if deferred else []
         parts += [f"{skipped} skipped"] if (skipped := len(self.having(Status.SKIPPED))) else []
         lost = counts.destroy + counts.replace
@@ -321,7 +334,7 @@ class Report:
     def _deploy_verdict(self) -> str:
         applied = [stack for stack in self.stacks if stack.applied]
         checks = [check for stack in self.stacks for check in stack.checks]
-        counts = tally.total(_sum(stack.counts for stack in applied))
+        counts = tally.total(tally.added(stack.counts for stack in applied))
         done = plural(len(applied), "stack") + (f" ({counts})" if counts else "")
         if self.outcome in (Outcome.FAILED, Outcome.REFUSED, Outcome.STOPPED):
             what, numbers = "stopped" if self.outcome is Outcome.STOPPED else "failed", self._left()
@@ -382,11 +395,3 @@ class Report:
             **asdict(replace(self, known=())),
             "stacks": stacks,
         }
-
-
-def _sum(counts: Iterable[Counts]) -> Counts:
-    total = dict.fromkeys(asdict(Counts()), 0)
-    for each in counts:
-        for name, number in vars(each).items():  # `asdict` copies, which takes longer than all else here
-            total[name] += number
-    return Counts(**total)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..run.result import Status
-from . import together
+from . import causes, together
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -89,6 +89,26 @@ class SharedFinding:
     def addresses(self) -> list[str]:
         """The addresses of the resources, each once; empty if it is about plans as a whole."""
         return list(dict.fromkeys(address for _, address in self.places if address))
+
+
+@dataclass(frozen=True)
+class SharedText:
+    """What is said of several stacks in the same words but for their names: as the first one has it, and the stacks."""
+
+    text: str
+    stacks: list[str] = field(default_factory=list)
+
+
+def texts(said: Iterable[tuple[str, str]]) -> list[SharedText]:
+    """Texts about stacks, each once for all stacks of which it says the same, in their order.
+
+    Args:
+        said: The name of a stack, and what is said of it.
+    """
+    found: dict[str, SharedText] = {}
+    for name, text in said:
+        found.setdefault(causes.unnamed(name, text), SharedText(text)).stacks.append(name)
+    return list(found.values())
 
 
 @dataclass(frozen=True)

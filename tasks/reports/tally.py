@@ -114,6 +114,15 @@ def total(counts: Counter[str] | Counts, *, done: bool = True) -> str:
     return few([f"{numbers[kind]:,} {word}" for kind, word in told.items() if numbers.get(kind)], len(_WORDS))
 
 
+def added(counts: Iterable[Counts]) -> Counts:
+    """Counts added up."""
+    found = dict.fromkeys(asdict(Counts()), 0)
+    for each in counts:
+        for name, number in vars(each).items():  # `asdict` copies, which takes longer than all else here
+            found[name] += number
+    return Counts(**found)
+
+
 def of_stage(results: Iterable[Result], stage: str) -> str:
     """`total` of what the tasks of a stage have changed, or would change where the stage only plans."""
     found: Counter[str] = Counter()

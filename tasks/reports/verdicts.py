@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..base.errors import ExitCode
 from ..base.text import few, plural
 from ..drifts import words
-from ..run.details import DriftDetails
+from ..run.details import DriftDetails, PlanDetails
 from ..run.result import Status
 from . import stackreport, together
 
@@ -69,15 +69,7 @@ class _Verdict:
             checked = any(item.stage == "deploy" and item.status is Status.OK for item in found)
             return "nothing to deploy, its checks passed" if checked else "nothing to deploy, all up to date"
         if "plan" in selected:
-            none = (Status.UNAFFECTED, Status.SKIPPED)
-            plans = [item for item in found if item.stage == "plan" and item.status not in none]
-            deferred = sum(item.status is Status.DEFERRED for item in plans)
-            deploys = self._deploys()
-            if deferred:
-                return f"planned{skipped}; {deploys} applies exactly this, and plans and applies {deferred} deferred"
-            if plans:
-                return f"planned{skipped}; {deploys} applies exactly this"
-            return f"nothing planned{skipped}" if skipped else "no stack is affected"
+            return self._planned(skipped)
         if adopted := [item.stack for item in found if item.status is Status.ADOPTED]:
             deploys = self._deploys()
             return f"the code of {adopted[0]} took over drift; review and commit it, then run {deploys}"
@@ -86,10 +78,40 @@ class _Verdict:
             return f"no stack belongs to shard {part}: nothing was checked here; the other shards check them"
         if "drift" in selected and (counted := words.counted(_news(found))):
             return f"all passed; {counted} since the previous check"
-        return _unverified(selected, found) or "all passed"
+        return self._unbuilt() or _unverified(selected, found) or "all passed"
 
-    def _deploys(self) -> str:
-        return self.run.command("deploy").seen_from(self.program).quoted
+    def _planned(self, skipped: str) -> str:
+        """What a deploy does with the plans; it refuses those with mocks."""
+        none = (Status.UNAFFECTED, Status.SKIPPED)
+        plans = [item for item in self.found if item.stage == "plan" and item.status not in none]
+        deferred = sum(item.status is Status.DEFERRED for item in plans)
+        known = [item.details for item in plans if isinstance(item.details, PlanDetails)]
+        mocked, unpinned = sum(bool(each.mocked) for each in known), sum(bool(each.unpinned) for each in known)
+        deploys = self._deploys(*self._allowed())
+        if mocked:
+            again = self.run.command("mocks=no", "plan").seen_from(self.program).quoted
+            return f"planned{skipped}, {mocked} with mocks, for review only; {again} plans them for {deploys}"
+        if plans:
+            more = f", and plans and applies {deferred} deferred" if deferred else ""
+            more += f", and plans {unpinned} again once its image is there" if unpinned else ""
+            return f"planned{skipped}; {deploys} applies exactly this{more}"
+        return f"nothing planned{skipped}" if skipped else "no stack is affected"
+
+    def _unbuilt(self) -> str:
+        """Why a `build` had nothing to build; empty if it had."""
+        config = self.run.project.config
+        if self.selected != {"build"} or config.builds or config.images:
+            return ""
+        return "there are no builds and no images, so nothing was built; docs/builds.md has their kinds"
+
+    def _deploys(self, *variables: str) -> str:
+        return self.run.command(*variables, "deploy").seen_from(self.program).quoted
+
+    def _allowed(self) -> list[str]:
+        """The overrides of this plan as the deploy needs them, too: it judges every plan itself."""
+        allowed = self.run.request.allowances
+        rules = ",".join(rule if stack == "*" else f"{rule}:{stack}" for rule, stack, _ in allowed)
+        return [f"allow={rules}", f"reason={allowed[0].reason}"] if allowed else []
 
     def _drift(self) -> str:
         found, lines = self.found, list[str]()

@@ -16,7 +16,7 @@ from doit.exceptions import TaskFailed
 from ..base import whence
 from ..base.clock import now
 from ..base.errors import ConfigError, DeployError, UnexpectedError
-from ..base.problem import NOTHING_CHANGED
+from ..base.problem import NOTHING_CHANGED, Kind
 from . import fanout
 from . import result as results
 from .commandline import COMMANDS
@@ -244,7 +244,7 @@ class ProgramText(str):
 
 def _unprinted(run: Run, error: DeployError) -> TaskFailed:
     """Show why there is no text."""
-    problems = run.problems(error)
+    problems = [each.before_anything() if each.kind is Kind.CONFIG else each for each in run.problems(error)]
     run.say(whence.listed(problems))
     if run.request.as_json:
         from . import documents

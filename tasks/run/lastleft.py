@@ -94,7 +94,7 @@ def _take(run: Run, found: Recording) -> bool:
 
 def _give_back(run: Run, found: Recording) -> None:
     """End the lease; what goes wrong is said, as the work is done."""
-    release = run.command("reason=WHY", "ledger", "release").quoted
+    release = run.typed("reason=WHY", "ledger", "release")
     try:
         _asked(run, found, Finish(), f"the lease is still held; {release} releases it")
     except LedgerError as error:

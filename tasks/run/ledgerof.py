@@ -56,7 +56,7 @@ def reason(run: Run, word: str) -> str:
     given = run.request.reason
     if not given:
         raise ConfigError(
-            f"`doit ledger {word}` needs a reason", untouched="nothing was written",
+            f"`ledger {word}` needs a reason", untouched="nothing was written",
             next_step=("say why: ", doit("reason=WHY", "ledger", word)),
         )  # fmt: skip
     return given

@@ -34,30 +34,30 @@ def parse(text: str, reason: str | None) -> tuple[Accepted, ...]:
     """What `accept=` on the command line accepts.
 
     Raises:
-        ConfigError: It is not of the right form, or has no reason.
+        ConfigError: It is not of the right form.
     """
     found = []
     for item in text.split(","):
         match = _ACCEPTED.fullmatch(item)
         if match is None:
             raise _wrong(f"`accept={item}` is malformed", f"write {_FORM}, as in the refusal")
-        if not reason:
-            raise _wrong("`accept=` has no reason", "add `reason='why this state is right'`, which is recorded")
         serial = match["serial"]
-        found.append(Accepted(match["stack"], match["lineage"], int(serial) if serial else None, reason))
+        found.append(Accepted(match["stack"], match["lineage"], int(serial) if serial else None, reason or ""))
     return tuple(found)
 
 
 def check_names(accepted: Collection[Accepted], stacks: Collection[str]) -> None:
-    """Refuse to accept the state of a stack that does not exist.
+    """Refuse to accept the state of a stack that does not exist, or any without a reason.
 
     Raises:
-        ConfigError: The stack does not exist.
+        ConfigError: The stack does not exist, or there is no reason.
     """
     for item in accepted:
         if item.stack not in stacks:
             message = f"`accept={item.stack}:...`: unknown stack '{item.stack}'{nearest(item.stack, list(stacks))}"
             raise _wrong(message, f"write {_FORM}")
+    if any(not item.reason for item in accepted):
+        raise _wrong("`accept=` has no reason", "add `reason='why this state is right'`, which is recorded")
 
 
 def _why_unused(_: Run) -> dict[str, str | None]:

@@ -52,7 +52,7 @@ def choose(run: Run, tasks: Mapping[str, Task], selected: Collection[str]) -> No
     mine = run.request.shard
     if mine is not None and list(selected) != [STAGE]:
         raise ConfigError(
-            f"`shard={mine}` is only for `doit drift` of all stacks", untouched="nothing was run",
+            f"`shard={mine}` is only for `drift` of all stacks", untouched="nothing was run",
             next_step=(run.command(f"shard={mine}", STAGE), " checks this part"),
         )  # fmt: skip
     adopt = run.request.adopt

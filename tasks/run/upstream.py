@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..artifact import inputs, outputs
+from ..artifact.reasons import Why
 from ..base.jsonvalue import named
 from . import readstate, workdir
-from .assessment import assess_once
+from .assessment import assess, assess_once
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from ..artifact.affected import Assessment
     from ..artifact.inputs import Inputs
     from ..artifact.outputs import Output
+    from ..artifact.reasons import Reason
     from ..base.jsonvalue import JsonObject
     from ..project.stack import Stack
     from .run import Run
@@ -114,6 +117,28 @@ def _compare(run: Run, stack: Stack) -> None:
         is_whole = all(output.digest != inputs.NOT_RECORDED for output in known.values())
         if not (is_whole and readstate.is_as_left(run, stack, assess_once(run, stack).receipt)):
             _of_now(run, stack, known)
+
+
+def assessed(run: Run, stack: Stack) -> Assessment:
+    """A stack as `assess` finds it, once the outputs were read from states that alone make it affected.
+
+    The ledger has no digest of an output that was sensitive when its stack was deployed without a key. If it no longer
+    is, or there is a key now, the state tells whether it is still the one that this stack was deployed with.
+
+    Raises:
+        ConfigError, RecordError: See `assess`.
+        EngineError: A state cannot be read.
+    """
+    found = assess(run, stack)
+    if not found.reasons or not all(_is_unread_output(reason) for reason in found.reasons):
+        return found
+    values(run, stack)
+    run.assessed.pop(stack.name, None)
+    return assess(run, stack)
+
+
+def _is_unread_output(reason: Reason) -> bool:
+    return reason.why is Why.NOT_RECORDED and reason.input is not None and reason.input.kind in inputs.OUTPUTS
 
 
 def is_unrecorded(run: Run, stack: Stack) -> bool:

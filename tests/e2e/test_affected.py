@@ -113,6 +113,34 @@ def test_a_siblings_state_that_is_read_is_an_edge_and_waits_for_its_apply(build:
     assert repository.json("outputs", "down.json")["outputs"]["value"]["value"] == "2"
 
 
+def test_a_state_of_another_environment_is_no_input_and_the_plan_says_so(build: Callable[..., Repository]) -> None:
+    """What it says is known to the engine alone: a check for drift finds it."""
+    reads = (
+        'terraform {\n  backend "local" {}\n}\n\n'
+        'data "terraform_remote_state" "up" {\n  backend = "local"\n'
+        '  config = {\n    path = "../../.state/up-prod.tfstate"\n  }\n}\n\n'
+        'resource "terraform_data" "it" {\n  input = data.terraform_remote_state.up.outputs.value\n}\n'
+    )
+    repository = build(
+        minimal_config(), "config/environments/local.yaml:", "config/environments/prod.yaml:",
+        f"stacks/down/main.tf:{reads}", f"stacks/up/main.tf:{resource()}",
+    )  # fmt: skip
+    repository.doit("env=prod", "deploy:up")
+    said = repository.doit("env=local", "plan").task("plan", "down")
+    assert "reads a state that is not tracked (terraform_remote_state.up)" in said
+    repository.doit("env=local", "deploy")
+    repository.write(f"stacks/up/main.tf:{resource('2')}")
+    repository.doit("env=prod", "deploy:up")
+    repository.doit("env=local", "deploy:up")
+    repository.engine_calls()
+    repository.doit("env=local", "deploy")
+    assert repository.planned() == []
+    drifted = repository.doit("env=local", "drift", code=2)
+    assert "terraform_data.it (changed outside" in drifted.task("drift", "down")
+    repository.doit("env=local", "-a", "deploy:down")
+    repository.doit("env=local", "drift")
+
+
 def test_an_apply_that_leaves_the_outputs_costs_the_dependents_nothing(chain: Repository) -> None:
     chain.prepare("deploy")
     chain.engine_calls()

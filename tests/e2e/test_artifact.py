@@ -251,6 +251,8 @@ def test_a_plan_made_of_mocks_is_for_review_only(build: Callable[..., Repository
     )
     done = repository.doit("plan")
     assert "mocks for x" in done.task("plan", "b")
+    assert "1 with mocks, for review only; `doit mocks=no plan` plans them for `doit deploy`" in done.out
+    assert "`doit mocks=no plan` replaces what `doit deploy` would refuse" in repository.doit("status").out
     assert repository.json("plans", "b", "manifest.json")["mocked"] == ["x"]
     done = repository.doit("deploy", code=1)
     assert "for review only" in done.task("plan", "b")

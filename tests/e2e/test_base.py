@@ -343,7 +343,7 @@ def test_records_of_an_older_version_are_said_to_be_old_and_deployed_over(one: R
     path.write_text(path.read_text().replace('"format": 3', '"format": 1'))
     found = affected(one)
     assert "its receipt was written by an incompatible version" in found["a"]
-    assert "`doit deploy` writes a new receipt" in found["a"]
+    assert "`deploy` writes a new receipt" in found["a"]
     one.doit("plan")
     one.doit("deploy")
     assert affected(one) == {}

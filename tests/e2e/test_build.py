@@ -172,8 +172,13 @@ def test_a_stopped_build_ends_with_all_it_started_and_counts_as_not_made(
     process.send_signal(number)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 1, out
-    assert "stopped" in out
     assert _processes_in(app) == []
+    about = [line for line in out.splitlines() if "app" in line]
+    assert [" ".join(line.split()) for line in about] == [
+        f"{number.name}: stopping; waiting for build app to finish",
+        "build app stopped: it does not count as built; nothing was applied",
+    ]
+    assert "Traceback" not in out
     started(app)
     app.prepare("build")
     assert not (app.path / "app/build/half").exists()

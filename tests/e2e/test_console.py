@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+LIVE = rb"terraform_data\.slow \(create, [1-9]\d* s\)"
 FAILS = """
 resource "terraform_data" "bad" {
   provisioner "local-exec" {
@@ -138,11 +139,12 @@ def test_on_a_terminal_there_is_a_live_line_and_the_same_lines_in_the_end(one: R
         if not chunk:
             break
         seen += chunk
-        if re.search(rb"deploy:a [1-9]\d* s", seen):
+        if re.search(rb"deploy:a [1-9]\d* s", seen) and re.search(LIVE, seen):
             one.write("seen:")
     os.close(master)
     assert process.wait(PATIENCE) == 0
     assert re.search(rb"deploy:a [1-9]\d* s", seen)
+    assert re.search(LIVE, seen), "what the apply waits for, resource by resource"
     assert b"1 deployed" in seen
 
 

@@ -126,6 +126,16 @@ def test_a_plan_that_finds_nothing_to_do_imports_nothing_that_acts(many: Callabl
     assert len(found["modules"]) <= 580, len(found["modules"])
 
 
+def test_a_deploy_imports_neither_the_ledger_nor_what_undoes_drift(many: Callable[[int], Repository]) -> None:
+    repository = many(FEW)
+    repository.write(f"stacks/s0/main.tf:{resource('changed')}")
+    found = counted(repository, "deploy")
+    assert "tasks.applying" in found["modules"]
+    unused = {"tasks.repair", "tasks.drift", "tasks.plans.shown", "tasks.run.ledgers", "tasks.ledger.session"}
+    assert unused & set(found["modules"]) == set()
+    assert not [name for name in found["modules"] if name.startswith("tasks.ledger")]
+
+
 def test_a_changed_module_is_found_without_a_process_or_file_more_for_stacks_that_do_not_use_it(
     many: Callable[[int], Repository], tmp_path: Path
 ) -> None:

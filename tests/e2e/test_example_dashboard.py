@@ -195,6 +195,24 @@ def wrapped(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
+def test_the_first_run_says_that_it_makes_an_environment_and_of_how_many_packages(
+    wrapped: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / ".venv/locked").unlink()
+    found = {name: f'exec {shutil.which(name)} "$@"' for name in ("grep", "rm", "cp", "mkdir")}
+    python = (
+        '[ "$1" = -V ] && echo Python 3.12.1; [ "$2" = venv ] && mkdir -p "$3/bin" && cp "$0" "$3/bin/python"; exit 0'
+    )
+    done = wrapped("doit", "deploy", node=node("v24.1.0"), npm="exit 1", python3=python, **found)
+    lines = (tmp_path / "tools/requirements.txt").read_text().splitlines()
+    number = sum("==" in line and not line.startswith((" ", "#")) for line in lines)
+    assert number > 20
+    assert done.stderr == (
+        f"setup: making a Python environment in .venv with {number} packages, once; python3 is Python 3.12.1\n"
+    )
+    assert wrapped("doit", "deploy").stderr == ""
+
+
 def node(version: str) -> str:
     """A node that knows its version, and fails at all else, as an old one does at a new program."""
     return f'[ "$1" = --version ] && echo {version} && exit 0; echo "SyntaxError: Unexpected token" >&2; exit 1'

@@ -62,6 +62,7 @@ def test_a_review_shows_the_new_reference_without_a_builder_or_a_registry(
     assert shown.startswith("registry.example.invalid/")
     assert len(shown.rpartition(":")[2]) == 32
     assert "(not built yet)" in done.task("plan", "web")
+    assert "; `doit deploy` applies exactly this, and plans 1 again once its image is there" in done.out
     assert shown in (shop.deploy_dir("reports/plan.md")).read_text()
     shop.write("server/page/index.html:second")
     assert reference(shop.doit("plan").task("plan", "web")) != shown

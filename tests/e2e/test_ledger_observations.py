@@ -66,6 +66,8 @@ def test_a_machine_that_may_not_write_them_says_so_and_remembers_for_itself(begu
     done = job.doit("drift", code=2)
     assert "the observations cannot be written" in done.out
     assert "only this machine remembers what was sent now" in done.out
+    assert "`status` on other machines does not show what this check found" in " ".join(done.out.split())
+    assert "says which right and which variables this takes" in " ".join(done.out.split())
     job.doit("drift", code=2)
     assert len(web.received) == 1
     begun.clone().doit("drift", code=2)

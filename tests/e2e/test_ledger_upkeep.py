@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shlex
@@ -568,6 +569,38 @@ def test_a_sensitive_output_without_a_digest_is_never_called_the_same(remote: Re
     assert _value(remote, "b") == "['second-5527']"
     everything = remote.git("log", "-p", "--format=", REF)
     assert not [value for value in ("first-1144", "second-5527") if sha256_bytes(canonical_json(value)) in everything]
+
+
+@pytest.mark.parametrize("since", ["it is plain", "there is a key"])
+def test_an_output_that_has_a_digest_only_now_is_compared_with_the_state(remote: Remote, since: str) -> None:
+    """Its stack is not deployed again, so the ledger has none: its reader is planned once, and then it is compared."""
+    secret = resource(extra='\noutput "s" {\n  value     = "first-1144"\n  sensitive = true\n}\n')
+    reading = reader("x").replace("type = any", "type      = any\n  sensitive = true")
+    reading = reading.replace("value = terraform", "value     = terraform").replace(
+        "output\n}", "output\n  sensitive = true\n}"
+    )
+    change(remote, "a", secret).doit("ledger", "init")
+    change(remote, "b", reading)
+    configure(remote, "ledger:", "encryption: {state: false}\nledger:")
+    configure(remote, "x: a.value", "x: a.s").doit("deploy")
+    key = base64.b64encode(b"s" * 32).decode()
+    variables = {"DEPLOY_STATE_KEY": key} if since == "there is a key" else {}
+    if not variables:
+        path = remote.base / "states/a-local.tfstate"
+        state = json.loads(path.read_text())
+        del state["outputs"]["s"]["sensitive"]
+        path.write_text(json.dumps({**state, "serial": state["serial"] + 1}))
+    first, why = remote.clone(), "output a.s (variable x) cannot be compared: without an encryption key the ledger has"
+    assert why in " ".join(first.doit("status", **variables).out.split())
+    first.doit("deploy:b", **variables)
+    assert first.planned() == ["b"]
+    second = remote.clone()
+    said = " ".join(second.doit("status", **variables).out.split())
+    assert why in said
+    assert "changed" not in said
+    for command in ("plan", "deploy"):
+        second.doit(f"{command}:b", **variables)
+        assert second.engine_calls("plan") == second.engine_calls("apply") == []
 
 
 def test_an_output_that_is_null_is_a_value_in_every_clone(remote: Remote) -> None:

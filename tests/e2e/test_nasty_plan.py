@@ -64,7 +64,7 @@ def test_the_note_says_all_that_happens(reports: Path) -> None:
         "! the final newline is removed",
         "! input: 3,000 lines",
         "- output = 3,000 lines (not shown: the new value is not known yet)",
-        "Output **update** `policy`",
+        "Output **~** `policy`",
     ):
         assert said in text, said
     assert text.count("(sensitive value)") >= 4

@@ -286,6 +286,7 @@ def test_notify_test_tells_every_channel_and_ends_with_1_when_one_cannot_be_told
     hook.answer = 500
     out = told.doit("notify-test", code=1).out
     assert "hook: the response has status 500" in out
+    assert "  untouched: nothing was changed\n  next: correct what the lines above name" in out
     assert "chat: delivered" in out
     assert not told.deploy_dir("notified.json").exists()
 

@@ -154,7 +154,8 @@ def test_an_override_of_the_command_line_needs_a_reason_and_holds_for_that_comma
     deployed.commit()
     out = deployed.doit("allow=protect:b", "reason=why", "plan", code=1).out
     assert "or run `doit allow=protect:a reason=WHY plan` (`allow=protect`: in every stack)" in out
-    deployed.doit("allow=protect:a", "reason=ticket 12", "plan")
+    planned = deployed.doit("allow=protect:a", "reason=ticket 12", "plan").out
+    assert "; `doit allow=protect:a reason='ticket 12' deploy` applies exactly this" in planned
     out = deployed.doit("deploy", code=1).out
     assert "`doit allow=protect:a reason=WHY deploy`" in out
     assert "refused by policy" in out  # it was not planned under today's policy

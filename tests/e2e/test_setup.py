@@ -8,6 +8,7 @@ import io
 import json
 import os
 import platform
+import re
 import shutil
 import threading
 import zipfile
@@ -125,6 +126,10 @@ def test_a_release_is_downloaded_checked_and_used_for_a_real_plan(
     known = _publish(files, tofu.read_bytes())
     done = bare.doit("plan", DEPLOY_ENGINE__RELEASES=address, DEPLOY_ENGINE__SHA256=known)
     assert "setup: downloading tofu 1.12.6" in done.out
+    size = len(files[ARCHIVE]) >> 20
+    steps = re.findall(rf"setup: (\d+) MiB of {size} MiB", done.out)
+    assert len(steps) >= size // 16, done.out
+    assert [int(each) for each in steps] == sorted(map(int, steps))
     assert "+1 ~0 -0" in done.task("plan", "a")
     files.clear()
     assert "from cache" in bare.doit("setup", DEPLOY_ENGINE__RELEASES=address).out

@@ -50,6 +50,8 @@ def test_a_failed_check_fails_the_run_stops_dependents_and_lets_others_end(build
     assert f"plan {plan[:12]} of commit {commit[:8]}, applied 20" in done.line("  deployed: ")
     assert "`curl -sS -i" in done.line("  to look closer: ")
     assert service.url("/ill") in done.line("  to look closer: ")
+    assert "untouched: the stack has been applied and stays as it is; its dependents were not deployed" in done.out
+    assert "untouched: the stack has been applied and stays as it is\n" in repository.doit("verify:a", code=1).out
     details = repository.json("results", "deploy", "a.json")["details"]
     assert (details["deployed"]["plan_sha256"], details["deployed"]["commit"]) == (plan, commit)
     assert [(check["kind"], check["passed"], check["looks"]) for check in details["checks"]] == [("http", False, 1)]
@@ -63,6 +65,7 @@ def test_what_is_applied_and_unverified_is_checked_again_and_not_applied_again(b
     receipt = repository.json("receipts", "a.json")
     assert (receipt["outcome"], receipt["verified"]) == ("applied", False)
     repository.engine_calls()
+    assert "; `doit deploy` repeats the checks and applies nothing" in repository.doit("status").out
     repository.doit("deploy", code=1)
     service.answers["/late"] = answer(200)
     repository.doit("deploy")

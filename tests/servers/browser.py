@@ -15,12 +15,12 @@ _KEPT = "({page: 'mark' in window, focus: window.mark === document.activeElement
 
 
 class Browser:
-    """A browser that is running until `stop`."""
+    """A browser that is running until `stop`, with windows of a size."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 1100, height: int = 320) -> None:
         self._process = subprocess.Popen(
-            ["node", ROOT / "app/tests/drive.mjs", "/usr/bin/chromium"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True,
+            ["node", ROOT / "app/tests/drive.mjs", "/usr/bin/chromium", str(width), str(height)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def tab(self, name: str, url: str, *, clock: bool = False) -> Tab:

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CONFIG = str(Path(__file__).parents[1] / "git.config")
-READER, WRITER = "reader-token-5512", "writer-token-9943"
+READER, WRITER, OBSERVER = "reader-token-5512", "writer-token-9943", "observer-token-3378"
+_BRANCH_RULE = """\
+while read -r _ _ ref; do
+  case "$ref" in
+    ${PUSHES_TO:-*}) ;;
+    *) echo "You are not allowed to push code to protected branches on this project." >&2; exit 1 ;;
+  esac
+done"""
 
 
 def git(folder: Path, *arguments: str, given: str | None = None, **variables: str) -> str:
@@ -47,7 +54,7 @@ class GitServer:
 
     Attributes:
         log: Each request: method, service and status.
-        tokens: The passwords that are known, and whether they may push.
+        tokens: The passwords that are known, and whether they may push; a pattern of branches, if to these alone.
         fault: Asked before a request is served, with its method and path: the status to answer with in its place.
         cut: Asked after a request was served: whether the answer is thrown away.
         delay: Seconds before each answer.
@@ -57,7 +64,7 @@ class GitServer:
     folder: Path
     private: bool = True
     log: list[str] = field(default_factory=list)
-    tokens: dict[str, bool] = field(default_factory=lambda: {READER: False, WRITER: True})
+    tokens: dict[str, bool | str] = field(default_factory=lambda: {READER: False, WRITER: True})
     fault: Callable[[str, str], int | None] = lambda _method, _path: None
     cut: Callable[[str, str], bool] = lambda _method, _path: False
     delay: float = 0.0
@@ -71,6 +78,7 @@ class GitServer:
         git(self.repository, "config", "receive.advertisePushOptions", "true")
         tree = git(self.repository, "mktree", given="")
         git(self.repository, "update-ref", "refs/heads/main", git(self.repository, "commit-tree", tree, "-m", "first"))
+        self.hook("pre-receive", _BRANCH_RULE)
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -138,8 +146,7 @@ class GitServer:
             request.wfile.write(content)
 
     def _refusal(self, request: BaseHTTPRequestHandler, service: str) -> int | None:
-        kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
-        password = base64.b64decode(encoded).decode().partition(":")[2] if kind == "Basic" else ""
+        password = _password(request)
         if not password:
             return 401 if self.private or service == "receive-pack" else None
         if password not in self.tokens:
@@ -159,6 +166,8 @@ class GitServer:
             "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""), "REMOTE_USER": "ci", "REMOTE_ADDR": "127.0.0.1",
             "GIT_CONFIG_GLOBAL": CONFIG, "GIT_CONFIG_NOSYSTEM": "1",
         }  # fmt: skip
+        if isinstance(branches := self.tokens.get(_password(request)), str):
+            environment["PUSHES_TO"] = branches
         done = subprocess.run(
             ["git", "http-backend"], env=environment, input=body, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             check=False,
@@ -166,6 +175,11 @@ class GitServer:
         head, _, content = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if line)
         return int(headers.pop("Status", "200").split()[0]), headers, content
+
+
+def _password(request: BaseHTTPRequestHandler) -> str:
+    kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    return base64.b64decode(encoded).decode().partition(":")[2] if kind == "Basic" else ""
 
 
 def _body(request: BaseHTTPRequestHandler) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 
 from tasks.base.problem import Kind, Problem
 from tasks.drifts.classes import DriftClass, Finding
+from tasks.engine.diagnostics import Diagnostic
 from tasks.reports import note, page, text
 from tasks.reports.environment import anchor
+from tasks.reports.forgefiles import workflow_commands
 from tasks.reports.model import Report
 from tasks.run.details import DriftDetails, PlanDetails
 from tasks.run.result import Result, Status
@@ -143,3 +146,28 @@ def test_drift_that_is_the_same_in_many_stacks_is_one_row_with_one_command() -> 
     assert "doit deploy --repair 's*'" in shown
     assert "--repair s000`" not in shown
     assert unescape(page.render(found)).count("--repair 's*'") == 2
+
+
+def test_what_the_engine_warns_of_and_mocks_of_many_stacks_are_told_once_in_every_face() -> None:
+    names = [f"app/s{number:02}" for number in range(50)]
+    found = []
+    for name in names:
+        result = tagged(name)
+        assert isinstance(result.details, PlanDetails)
+        result.details = replace(result.details, mocked=["subnet_id"])
+        result.warnings = [Diagnostic("Argument is deprecated", "Use b.", file=f"stacks/{name}/main.tf", line=7)]
+        found.append(result)
+    found[-1].warnings.append(Diagnostic("Value for undeclared variable"))
+    shown = report(*found)
+    for text_ in (note.render(shown), page.render(shown)):
+        assert text_.count("Argument is deprecated") == 1
+        assert text_.count("Value for undeclared variable") == 1
+        assert text_.lower().count("planned with mocks") == 1
+        assert all(name in text_ for name in names)
+    warned = [line for line in workflow_commands(shown) if line.startswith("::warning")]
+    assert len(warned) == 2
+    assert "app/s00, app/s01".replace(",", "%2C") in warned[0]
+    assert " and 45 more::Argument is deprecated" in warned[0]
+    assert shown.verdict == "50 plans (50 to change), 50 with mocks."
+    part = next(each for each in shown.warned if len(each.stacks) == 1)
+    assert (part.stacks, part.text) == ([names[-1]], "Value for undeclared variable")

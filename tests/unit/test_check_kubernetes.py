@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import ssl
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,10 +17,12 @@ import yaml
 
 from tasks.checks import waiting
 from tasks.checks.kubernetes import api
+from tasks.checks.kubernetes.answers import Answers
 from tasks.checks.kubernetes.check import KubernetesPodsCheck
 from tests.servers.web import Server, answer
 
 if TYPE_CHECKING:
+    from http.server import BaseHTTPRequestHandler
     from pathlib import Path
 
     from tests.unit.site import Site
@@ -67,14 +72,15 @@ def kubeconfig(tmp_path: Path, cluster: Server) -> Path:
     return path
 
 
-def pods(kubeconfig: Path, number: int, site: Site) -> list[waiting.Outcome]:
+def pods(kubeconfig: Path, number: int, site: Site, selector: str = "app=web") -> list[waiting.Outcome]:
     """Look at so many pods at once."""
     asked = [
         KubernetesPodsCheck(
-            kind="kubernetes_pods", selector="app=web", kubeconfig=str(kubeconfig), timeout=0, look_timeout=PATIENT
+            kind="kubernetes_pods", selector=selector.format(number), kubeconfig=str(kubeconfig), timeout=0,
+            look_timeout=PATIENT,
         )
-        for _ in range(number)
-    ]
+        for number in range(number)
+    ]  # fmt: skip
     return waiting.all_of(asked, site.look, [waiting.Progress("") for _ in asked])
 
 
@@ -93,9 +99,58 @@ def test_looks_at_once_log_in_once(
     assert {outcome.text for outcome in pods(kubeconfig, 20, site)} == {"1 of 1 pod ready"}
     assert (kubeconfig.parent / "logins").read_text() == "login\n"
     assert reads == [str(kubeconfig.parent / "ca.pem")]
-    assert len(cluster.asked) == 20
+    assert len(cluster.asked) == 1  # what the looks ask for is the same, and they began together
     assert {headers["Authorization"] for headers in cluster.headers} == {"Bearer first-token-77"}
     assert "first-token-77" not in site.mask.text("it was first-token-77")
+
+
+def test_looks_that_ask_for_something_else_or_begin_later_ask_themselves(
+    kubeconfig: Path, cluster: Server, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "_LASTS", 600.0)
+    assert all(outcome.passed for outcome in pods(kubeconfig, 20, site, "app=web-{}"))
+    assert len(cluster.asked) == 20
+    assert all(outcome.passed for outcome in pods(kubeconfig, 20, site))
+    assert len(cluster.asked) == 21
+    cluster.answers[PODS] = answer(200, b'{"items": []}')  # what was seen before must not be shown
+    assert not any(outcome.passed for outcome in pods(kubeconfig, 20, site))
+    assert len(cluster.asked) == 22
+
+
+def test_a_refusal_of_one_look_is_not_the_refusal_of_all(
+    kubeconfig: Path, cluster: Server, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "_LASTS", 600.0)
+    refused, ready = answer(500, b"{}"), cluster.answers[PODS]
+
+    def once(request: BaseHTTPRequestHandler) -> None:
+        cluster.answers[PODS] = ready
+        refused(request)
+
+    cluster.answers[PODS] = once
+    assert sum(not outcome.passed for outcome in pods(kubeconfig, 20, site)) == 1
+
+
+def test_an_answer_is_waited_for_no_longer_than_the_look_has() -> None:
+    answers, goes_on = Answers(), threading.Event()
+    now = time.monotonic()
+    asking = threading.Thread(target=answers.get, args=("pods", goes_on.wait), kwargs={"since": now, "ends": now + 60})
+    asking.start()
+    try:
+        with pytest.raises(TimeoutError):
+            answers.get("pods", pytest.fail, since=now, ends=now)
+        assert answers.get("pods", lambda: "mine", since=now, ends=now + 90) == "mine"  # the other gives up earlier
+        assert answers.get("pods", lambda: "new", since=math.inf, ends=now) == "new"
+    finally:
+        goes_on.set()
+        asking.join()
+
+
+def test_few_answers_are_kept() -> None:
+    answers = Answers()
+    for number in range(100):
+        assert answers.get(number, lambda: bytearray(8), since=0, ends=0) is not None
+    assert len(answers._latest) <= 16
 
 
 def test_a_later_look_uses_the_renewed_credentials(

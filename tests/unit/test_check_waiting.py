@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import itertools
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -227,20 +229,16 @@ class Later(Check):
         return Observation(self.seen[name] > 1, f"look {self.seen[name]}")
 
 
-def looks_under_way() -> int:
-    """The threads of looks."""
-    return sum(thread.name.startswith("look") for thread in threading.enumerate())
-
-
 def test_a_check_between_two_looks_has_no_thread_and_a_stop_reaches_it(site: Site) -> None:
     Later.seen.clear()
     checks = [Later(kind="later", name=f"c{number}", interval=60, timeout=600) for number in range(300)]
     progress = [waiting.Progress(str(check.name)) for check in checks]
     found: list[waiting.Outcome] = []
     waits = threading.Thread(target=lambda: found.extend(waiting.all_of(checks, site.look, progress)))
+    before = _thread._count()
     waits.start()
     began = time.process_time()
-    while any(state.looks == 0 for state in progress) or looks_under_way():
+    while any(state.looks == 0 for state in progress) or _thread._count() > before + 1:
         assert time.process_time() - began < PATIENT
         time.sleep(0.01)
     assert found == []
@@ -271,6 +269,27 @@ def test_a_kind_is_prepared_once_before_the_first_look(site: Site) -> None:
     found = waiting.all_of([Prepared() for _ in range(20)], site.look, [waiting.Progress("") for _ in range(20)])
     assert all(outcome.passed for outcome in found)
     assert happened == ["prepared"] + ["look"] * 20
+
+
+def test_crowds_of_looks_have_longer_turns_until_the_last_has_ended() -> None:
+    usual = sys.getswitchinterval()
+    with waiting._turns(10):
+        assert sys.getswitchinterval() == usual
+    one, other = waiting._turns(5_000), waiting._turns(5_000)
+    with one:
+        other.__enter__()
+    assert sys.getswitchinterval() > usual
+    other.__exit__(None, None, None)
+    assert sys.getswitchinterval() == usual
+
+
+def test_a_look_begins_without_waiting_for_its_thread(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def waited_for(self: threading.Thread) -> None:
+        raise AssertionError(f"{self.name} is waited for when it starts")
+
+    monkeypatch.setattr(threading.Thread, "start", waited_for)
+    checks = [Later(kind="later", name=f"s{number}", timeout=0) for number in range(3)]
+    assert len(waiting.all_of(checks, site.look, [waiting.Progress("") for _ in checks])) == 3
 
 
 def test_many_checks_at_once_each_keep_their_own_pace(site: Site) -> None:

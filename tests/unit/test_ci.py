@@ -246,4 +246,4 @@ def test_the_words_of_the_configuration_are_in_every_job_and_ours_cannot_be_repl
     assert jobs["begin"]["cache"][1]["policy"] == "pull"
     assert jobs["report"]["cache"][1]["policy"] == "push"
     assert "begin" in needs_of(jobs["deploy:a"])
-    assert "`script` is set by `doit ci` itself" in errors("ci: {job: {script: [ls]}}\n")
+    assert "`script` is set by `ci` itself" in errors("ci: {job: {script: [ls]}}\n")

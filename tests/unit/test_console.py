@@ -13,6 +13,7 @@ import pytest
 
 from tasks.base.errors import BuildError, DeployError, EngineError, ExitCode, StateLockedError, StoppedError
 from tasks.base.problem import Where, doit
+from tasks.engine.diagnostics import Diagnostic
 from tasks.reports.console import Console
 from tasks.run.result import Result, Status
 from tasks.run.run import Run
@@ -377,3 +378,28 @@ def test_a_verify_that_verified_nothing_does_not_say_that_all_passed(
     out = capsys.readouterr().out
     assert f"local: {said}" in out
     assert ("all passed" in out) is (said == "all passed")
+
+
+def test_a_build_without_builds_does_not_say_that_all_passed(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    console(load, "a").summary({"build"}, ExitCode.OK, [])
+    out = capsys.readouterr().out
+    assert "local: there are no builds and no images, so nothing was built" in out
+    assert "all passed" not in out
+
+
+def test_what_the_engine_warns_of_in_many_stacks_is_told_once_and_counted(
+    load: Load, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"s{number:02}" for number in range(50)]
+    shown = console(load, *names)
+
+    def warned(name: str, stage: str = "plan") -> Result:
+        said = Diagnostic("Argument is deprecated", "Use b.", file=f"stacks/{name}/main.tf", line=7)
+        return replace(planned(name, stage), warnings=[said])
+
+    ended(shown, *map(warned, names), warned("s00", "deploy"))
+    shown.summary({"deploy"}, ExitCode.OK, [])
+    out = capsys.readouterr().out
+    assert out.count("  Warning: Argument is deprecated: Use b. (stacks/s00/main.tf:7)") == 1
+    assert out.count("Warning: ") == 1
+    assert "\nwarning   Argument is deprecated: s00, s01, s02, s03, s04 and 45 more\n" in out

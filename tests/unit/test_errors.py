@@ -17,6 +17,7 @@ from tasks.base.errors import (
     DeployError,
     ExitCode,
     HookError,
+    StateLockedError,
     StoppedError,
     nearest,
 )
@@ -36,6 +37,25 @@ def test_several_config_errors_are_shown_one_after_the_other() -> None:
     errors = ConfigErrors([ConfigError("a", where="f:1"), ConfigError("b", key="k")])
     assert listed(errors.problems) == "config error: a\n  where: f:1\nconfig error: k: b"
     assert str(errors) == "2 errors in the configuration"
+
+
+def test_what_ends_a_command_before_it_began_says_what_is_untouched_and_what_to_do() -> None:
+    first, second = (ConfigError(text, where="f:1").problem.before_anything() for text in ("a", "b"))
+    assert listed([first]) == (
+        "config error: a\n  where: f:1\n  untouched: nothing was planned or applied\n"
+        "  next: correct it, then run the same command again"
+    )
+    told = replace(second, next=("rename it",))
+    assert listed([first, told]) == (
+        "config error: a\n  where: f:1\nconfig error: b\n  where: f:1\n  next: rename it\n"
+        "2 errors in the configuration\n  untouched: nothing was planned or applied\n"
+        "  next: correct them, then run the same command again"
+    )
+    other = ConfigError("c", untouched="no file was changed", next_step="undo it").problem
+    assert other.before_anything() == other
+    assert "\n  untouched: no file was changed\n" in listed([first, other])
+    locked = StateLockedError("d").problem.before_anything()
+    assert locked.rows() == ["  untouched: nothing was planned or applied"]
 
 
 def test_a_refusal_says_that_nothing_was_changed_and_how_to_plan_anew() -> None:

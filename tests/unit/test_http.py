@@ -462,6 +462,6 @@ def test_what_makes_no_request_brings_no_http_library() -> None:
 
 
 _WITH_REQUESTS = (
-    "base/deadline.py", "base/objects/web.py", "forges/drifted.py", "forges/http.py", "forges/github.py", "forges/gitlab.py",
+    "base/deadline.py", "base/session.py", "base/objects/web.py", "forges/drifted.py", "forges/http.py", "forges/github.py", "forges/gitlab.py",
     "forges/witness.py", "proposals.py",
 )  # fmt: skip

@@ -170,7 +170,7 @@ def test_a_receipt_of_an_older_version_is_not_read_and_says_what_to_run(load: Ca
     assert found.receipt is None
     assert found.why.count("\n") == 0
     assert "its receipt was written by an incompatible version" in found.why
-    assert "`doit deploy` writes a new receipt" in found.why
+    assert "`deploy` writes a new receipt" in found.why
 
 
 def test_the_digest_of_a_sensitive_output_needs_the_key(load: Callable[..., Project]) -> None:

@@ -23,7 +23,8 @@ MAIN = 'stacks/web/main.tf:variable "f" { default = "default.txt" }\noutput "o" 
         ("", 'stacks/web/terraform.tfvars:f = true ? "x.txt" : "y.txt"\n', ["?"]),
         ("", 'stacks/web/x.auto.tfvars.json:{"f": "x.txt"}', ["stacks/web/x.txt"]),
         ("", 'stacks/web/x.auto.tfvars.json:{"f": "${1 + 1}.txt"}', ["?"]),
-        ("", "stacks/web/terraform.tfvars:f = 1e3\n", ["?"]),
+        ("", "stacks/web/terraform.tfvars:f = 1e3\n", ["stacks/web/1000"]),
+        ("", "stacks/web/terraform.tfvars:f = 1e\n", ["?"]),
         ("stacks:\n  web: {variables: {f: x.txt}}\n", 'stacks/web/terraform.tfvars:f = "y"\n', ["stacks/web/x.txt"]),
         (
             "stacks:\n  web: {inputs: {f: up.file}}\n",

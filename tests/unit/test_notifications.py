@@ -15,11 +15,13 @@ from tasks.base.problem import Kind, Problem, doit
 from tasks.drifts.classes import classify
 from tasks.notifications import memory, text
 from tasks.notifications.events import Findings, Item
+from tasks.notifications.memory import Message
 from tasks.project.model import Channel
 from tasks.reports import environment
 from tasks.reports.causes import fingerprint
 from tasks.run.details import DriftDetails
 from tasks.run.result import Result, Status
+from tasks.run.run import Run
 
 ITEM = Item("web", "deploy", "deploy", "apply failed", "engine error", "f1")
 FINDINGS = Findings(
@@ -208,3 +210,12 @@ def test_a_message_of_drift_says_what_to_do_and_one_of_its_end_that_it_was_repai
         assert f"{name}: `{command}`" in told("drift")
     assert "web: repaired; was drifted since yesterday" in told("recovery", "web")
     assert "web: recovered; was drifted since yesterday" in told("recovery")
+
+
+@pytest.mark.parametrize(("event", "said"), [("test", "doit-tofu reaches this channel.\ncommit abc"), ("deploy", "")])
+def test_a_template_that_lists_what_a_test_does_not_have_is_no_empty_message(load: Any, event: str, said: str) -> None:
+    own = "{% for item in items %}{{ item.stack }}{% endfor %}{{ link }}"
+    settings = Channel(url="${SLACK_URL}", body=own)  # type: ignore[call-arg]
+    facts = {"commit": "abc", "link": "", "deployed": [], "repaired": [], "not_run": []}
+    _, body = text.render(Run(load("", "stacks/a/main.tf:")), settings, Message(event, "local", (), facts))
+    assert body == said

@@ -9,6 +9,7 @@ import pytest
 from tasks.base.errors import EngineError, StoppedError
 from tasks.base.stop import Stop
 from tasks.engine import gobuild, obtain, release
+from tasks.engine.gobuild import build
 from tasks.project.model import Engine
 
 if TYPE_CHECKING:
@@ -25,6 +26,21 @@ def nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a build was started")
 
     monkeypatch.setattr(gobuild, "build", build)
+
+
+def test_a_build_counts_its_packages_and_says_of_how_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = tmp_path / "go"
+    go.write_text("#!/bin/sh\n[ $1 = list ] && seq 1234 && exit\nseq 3 >&2\nexit 1\n".replace("seq", "/usr/bin/seq"))
+    go.chmod(0o755)
+    monkeypatch.setattr(gobuild, "_TELL_EVERY", -1.0)
+    said: list[str] = []
+    with pytest.raises(EngineError, match="failed:\n      1\n      2\n      3"):
+        build(Engine(), gobuild.pinned_version(), tmp_path / "engines/tofu", Stop(said.append), said.append)
+    first, *rest = said
+    assert first == f"setup: building tofu {gobuild.pinned_version()} with Go; this takes a few minutes, once"
+    assert [line.rpartition(" after ")[0] for line in rest] == [
+        f"setup: built {number} of at most 1,234 packages" for number in (1, 2, 3)
+    ]
 
 
 def test_a_stop_during_the_download_says_no_more_and_builds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,12 +210,10 @@ def test_an_override_of_the_command_line_names_rules_and_stacks() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("allow", "reason"), [("protect", None), ("protect", " "), ("", "why"), ("*", "why"), (":a", "why")]
-)
-def test_an_override_without_a_rule_or_a_reason_is_an_error(allow: str, reason: str | None) -> None:
-    with pytest.raises(ConfigError):
-        allowances(allow, reason)
+@pytest.mark.parametrize("allow", ["", "*", ":a"])
+def test_an_override_without_a_rule_is_an_error(allow: str) -> None:
+    with pytest.raises(ConfigError, match="names no rule"):
+        allowances(allow, "why")
 
 
 OTHERS = ["older", "running", "unrecorded"]
@@ -250,6 +248,16 @@ def test_an_override_of_a_rule_or_stack_that_does_not_exist_is_refused(allow: st
     with pytest.raises(ConfigError) as caught:
         check_names(allowances(allow, "why"), POLICY, OTHERS, ["network"])
     assert caught.value.message == said
+
+
+@pytest.mark.parametrize("reason", [None, " "])
+def test_a_reason_is_asked_for_once_the_names_are_right(reason: str | None) -> None:
+    with pytest.raises(ConfigError, match="there is no rule 'protct' \\(did you mean 'protect'"):
+        check_names(allowances("protct", reason), POLICY, OTHERS, ["network"])
+    with pytest.raises(ConfigError, match="`allow=protect:network,older` needs a reason") as caught:
+        check_names(allowances("protect:network,older", reason), POLICY, OTHERS, ["network"])
+    assert caught.value.problem.next_command is not None
+    assert caught.value.problem.untouched == "nothing was planned or applied"
 
 
 def test_without_checkers_a_pattern_has_to_match_a_rule() -> None:

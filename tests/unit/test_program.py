@@ -124,3 +124,20 @@ def test_a_dodo_file_without_tasks_is_said_to_have_none() -> None:
     expected = "there is no task 'plan': dodo.py has none; it needs `from doit_tofu import *`"
     assert of_name("plan", tasks=[]) == expected
     assert refusals.of(InvalidCommand(not_found="plan"), "run", ["plan"], []).splitlines()[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "meant"),
+    [
+        (["\u2013json", "plan"], "\u2013json", "--json"),
+        (["plan", "\u2014json"], "\u2014json", "--json"),
+        (["-\u2013version"], "-\u2013version", "--version"),
+        (["\u2212a", "plan"], "\u2212a", "-a"),
+        (["deploy", "\u2014repair=web"], "\u2014repair=web", "--repair=web"),
+    ],
+)
+def test_a_dash_that_a_page_made_of_a_hyphen_is_named(words: list[str], said: str, meant: str) -> None:
+    error = InvalidCommand(not_found=said)
+    assert refusals.of(error, "run", words, ["plan"]) == (
+        f"'{said}' begins with a typographic dash, not a hyphen\n  untouched: nothing was run\n  next: write {meant}"
+    )

@@ -184,6 +184,20 @@ def test_nulls_of_an_output_have_a_line_and_unset_attributes_have_none() -> None
     assert shown(None, {"a": None, "b": 1}) == ["+ b = 1"]
 
 
+@pytest.mark.parametrize(
+    ("action", "sign", "word"), [("create", "+", "created"), ("update", "~", "changed"), ("delete", "-", "removed")]
+)
+def test_a_change_of_an_output_has_the_signs_of_all_changes(action: str, sign: str, word: str) -> None:
+    changed = {"name": "url", "action": action, "before": "a", "after": "b"}
+    found = report(Result("plan", "a", details=PlanDetails(changes={"resources": [], "outputs": [changed]})))
+    assert f"Output **{sign}** `url`" in note.render(found)
+    shown = page.render(found)
+    assert (
+        f'<span class="sign" aria-hidden="true">{sign}</span> <code>url</code> <span class="word">{word}</span>'
+        in shown
+    )
+
+
 def test_a_new_output_shows_its_nulls() -> None:
     made = {"name": "made", "action": "create", "before": None, "after": {"a": None, "b": [None]}}
     result = Result("plan", "a", details=PlanDetails(changes={"resources": [], "outputs": [made]}))

@@ -378,8 +378,41 @@ def test_blocks_of_the_same_name_in_json_count_all(tree: Callable[..., Path]) ->
 
 
 def test_what_our_parser_does_not_understand_may_read_any_file(tree: Callable[..., Path]) -> None:
-    """A number such as 1e3 is one that it does not."""
-    assert read(tree("stacks/web/main.tf:locals {\n  a = 1e3\n}\n")).unknown == ["stacks/web/main.tf"]
+    """A number such as 1e3 right after a minus is one that it does not."""
+    assert read(tree("stacks/web/main.tf:locals {\n  a = 5-1e3\n}\n")).unknown == ["stacks/web/main.tf"]
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        ("1e30", f"1{'0' * 30}"), ("1E+15", f"1{'0' * 15}"), ("15e-1", "1.5"), ("1e-7", "0.0000001"), ("1e200", f"1{'0' * 200}"),
+        ("12345678901234567890", "12345678901234567890"), ("12345678901234567.5e2", "1234567890123456750"),
+    ],
+)  # fmt: skip
+def test_numbers_are_read_with_all_their_digits(tree: Callable[..., Path], number: str, name: str) -> None:
+    """Those with an exponent, too, and what looks like one in texts, names and comments stays as it is."""
+    text = f"""locals {{
+  a    = {number} # 1e3
+  list = [-1e3, 2e+4]
+  n1e3 = "1e3"
+}}
+output "value" {{
+  value = 1E400
+}}
+output "file" {{
+  value = file("${{path.module}}/${{local.a}}/${{local.n1e3}}")
+}}
+"""
+    module = read(tree(f"stacks/web/main.tf:{text}"))
+    assert module.unknown == module.broken == []
+    assert read_paths(tree()) == [f"{name}/1e3"]
+
+
+@pytest.mark.parametrize("path", ["7", "true", '"${7}"', "local.seven"])
+def test_what_is_no_text_names_a_file_as_the_engine_converts_it(tree: Callable[..., Path], path: str) -> None:
+    text = f'locals {{\n  seven = 7\n}}\noutput "o" {{\n  value = [file({path}), fileset({path}, 7)]\n}}\n'
+    name = "true" if path == "true" else "7"
+    assert read_paths(tree(f"stacks/web/main.tf:{text}")) == [name, f"{name}/7"]
 
 
 def test_a_module_is_followed_for_each_of_its_instances(tree: Callable[..., Path]) -> None:

@@ -106,11 +106,13 @@ def test_what_is_accepted_is_read_and_covers_one_state_alone() -> None:
         ("a:L:x", "r", "`accept=a:L:x` is malformed"),
         ("a:missing,", "r", "`accept=` is malformed"),
         ("a:missing", None, "`accept=` has no reason"),
+        ("a:L:3", "", "`accept=` has no reason"),
+        ("b:missing", None, "unknown stack 'b' (known: a)"),
     ],
 )
 def test_what_cannot_be_accepted_is_refused(text: str, reason: str | None, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        stateguard.parse(text, reason)
+        stateguard.check_names(stateguard.parse(text, reason), ["a"])
     assert said in caught.value.message
     assert caught.value.problem.untouched == "nothing was planned or applied"
 

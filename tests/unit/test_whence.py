@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +12,12 @@ import pytest
 from tasks.base import ci, whence
 from tasks.base.errors import ConfigError
 from tasks.base.problem import Problem, doit
+from tests.repository import ROOT
+
+_KEPT = {  # files that are written, documents and descriptions, which are read elsewhere; and what is said of doit's own
+    "forges/pipelines/gitlab.py", "helptext.py", "project/model/drift.py", "project/model/root.py",
+    "project/overlay/pin.py", "run/documents.py",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -75,3 +83,17 @@ def test_a_problem_is_read_with_that_name_and_kept_without_it(monkeypatch: pytes
     assert seen.to_json() == {**problem.to_json(), "next": {**problem.to_json()["next"], "text": seen.next_text}}
     assert Problem.from_json(problem.to_json()) == problem
     assert "`A='x y' doit env=prod plan`" in problem.text()
+
+
+def test_no_sentence_names_the_program_otherwise_than_it_was_started() -> None:
+    """Commands to be typed are values; a sentence that speaks of one names it alone: "`ledger prune` needs a number"."""
+    found = set()
+    for path in (ROOT / "tasks").rglob("*.py"):
+        if "`doit" not in path.read_text():
+            continue
+        tree = ast.parse(path.read_text())
+        docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node not in docstrings]
+        if any(isinstance(node.value, str) and re.search(r"`doit(-tofu)? ", node.value) for node in texts):
+            found.add(path.relative_to(ROOT / "tasks").as_posix())
+    assert found == _KEPT

@@ -1,4 +1,5 @@
 import type { Finding, GroupWay, RunRecord, Way } from './records';
+import type { Shown } from './state';
 
 export interface Found extends Finding {
   stack: string;
@@ -66,6 +67,20 @@ export function groupWays(runs: RunRecord[], drifted: (stack: string) => boolean
   const [run] = runs;
   const found = run?.tasks.filter((task) => task.stage === 'drift' && task.status === 'drifted') ?? [];
   return run && found.length > 1 && found.every((task) => drifted(task.stack)) ? run.ways : [];
+}
+
+/**
+ * What is to be said of an environment before its lists: a check that found drift says nothing of now once a deploy has
+ * put that right, and one of some stacks nothing of the others.
+ *
+ * @param last How the latest check ended.
+ * @param drifted How much is drifted now.
+ * @param undeployed How much code is not deployed.
+ */
+export function headline(last: Shown, drifted: number, undeployed: number): Shown & { text: string } {
+  if (drifted) return { state: 'drifted', number: 0, text: '' };
+  if (!['ok', 'drifted', 'undeployed'].includes(last.state)) return { ...last, text: '' };
+  return undeployed ? { state: 'undeployed', number: 0, text: '' } : { state: 'ok', number: 0, text: 'no drift' };
 }
 
 const key = (item: { stack: string; address: string }): string => `${item.stack} ${item.address}`;

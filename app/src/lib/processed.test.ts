@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { processed, states } from './processed';
+import { alike, processed, states } from './processed';
 import type { Counts, Status, Task } from './records';
 
 const task = (stage: string, status: Status, counts: Counts = {}): Task => ({
@@ -39,4 +39,20 @@ it('shows what failed or was not run as that', () => {
     expect(states(tasks).web).toBe(status);
   }
   expect(states([task('plan', 'ok', { change: 1 })]).web).toBe('ok');
+});
+
+it('has one row for many stacks that ended alike, and names each of them', () => {
+  const stack = (name: string, status: Status, counts: Counts): Task => ({
+    ...task('plan', status, counts),
+    stack: name
+  });
+  const tasks = [
+    ...['a', 'b', 'c', 'd', 'e'].map((name) => stack(name, 'failed', {})),
+    ...['f', 'g', 'h'].map((name) => stack(name, 'ok', { add: 1 })),
+    ...['i', 'j', 'k', 'l'].map((name) => stack(name, 'ok', { add: 2 })),
+    stack('m', 'ok', { add: 2, destroy: 1 })
+  ];
+  const rows = alike(processed(tasks)).map(({ first, others }) => [first.name, ...others.map(({ name }) => name)]);
+  expect(rows).toEqual([['a', 'b', 'c', 'd', 'e'], ['m'], ['f'], ['g'], ['h'], ['i', 'j', 'k', 'l']]);
+  expect(alike([])).toEqual([]);
 });

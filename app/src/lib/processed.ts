@@ -46,6 +46,28 @@ export function processed(tasks: Task[]): ProcessedStack[] {
   return [...found.values()].sort((one, other) => rank(one) - rank(other) || (one.name < other.name ? -1 : 1));
 }
 
+const MANY = 4;
+
+/** Stacks of which the same is to be said: the first one, and the others, which one line names. */
+export interface Alike {
+  first: ProcessedStack;
+  others: ProcessedStack[];
+}
+
+/** The rows of a table of stacks: many that ended alike are one. */
+export function alike(stacks: ProcessedStack[]): Alike[] {
+  const groups = new Map<string, ProcessedStack[]>();
+  const key = ({ stage, status, counts, planned }: ProcessedStack): string =>
+    JSON.stringify([stage, status, Object.entries(counts).sort(), planned]);
+  for (const stack of stacks) groups.set(key(stack), [...(groups.get(key(stack)) ?? []), stack]);
+  return [...groups.values()].flatMap(([first, ...others]) => {
+    if (!first) return [];
+    return others.length + 1 < MANY
+      ? [first, ...others].map((stack) => ({ first: stack, others: [] }))
+      : [{ first, others }];
+  });
+}
+
 /** The worst state of each stack's tasks, as the graph shows it. */
 export function states(tasks: Task[]): Record<string, string> {
   const found: Record<string, string> = {};

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { driftGroups, driftWays, groupWays } from './drift';
+import { driftGroups, driftWays, groupWays, headline } from './drift';
 import { ago, duration } from './format';
 import { layers } from './graph';
 import { page } from './paging';
@@ -50,6 +50,8 @@ describe('untrusted records', () => {
     expect(runStatus(going, Date.parse('2026-11-24T17:52:20Z'))).toBe('running');
     expect(runStatus(going, Date.parse('2026-11-24T17:54:00Z'))).toBe('killed');
     expect(runStatus(line({ exit_code: 2 }))).toBe('drifted');
+    expect(runStatus(line({ exit_code: 2, statuses: { undeployed: 1, ok: 3 } }))).toBe('undeployed');
+    expect(runStatus(line({ exit_code: 2, statuses: { undeployed: 1, drifted: 1 } }))).toBe('drifted');
   });
 });
 
@@ -134,6 +136,15 @@ describe('drift', () => {
     expect(found.ignored).toMatchObject([{ stack: 'a', address: 'a.3', ignored: 'scaled' }]);
     expect(found.undeployed.map((item) => item.address)).toEqual(['c.1']);
     expect(found.resolved).toEqual([{ stack: 'b', address: 'b.1' }]);
+  });
+
+  it('says at the head of its page what holds now', () => {
+    const drifted = { state: 'drifted', number: 0 };
+    expect(headline(drifted, 2, 1).state).toBe('drifted');
+    expect(headline({ state: 'ok', number: 0 }, 2, 0).state).toBe('drifted');
+    expect(headline(drifted, 0, 1).state).toBe('undeployed');
+    expect(headline(drifted, 0, 0)).toMatchObject({ state: 'ok', text: 'no drift' });
+    expect(headline({ state: 'failed', number: 0 }, 0, 0).state).toBe('failed');
   });
 
   it('has ways out, those of the latest check of each stack', () => {

@@ -86,7 +86,8 @@ export function runStatus(line: Line, clock = Date.now()): Status {
   if (line.endedAt === null) return clock - Date.parse(line.writtenAt) > SILENCE * 1000 ? 'killed' : 'running';
   if (line.stopped) return 'stopped';
   if (line.exitCode === 0) return 'ok';
-  return line.exitCode === 2 ? 'drifted' : 'failed';
+  if (line.exitCode !== 2) return 'failed';
+  return line.statuses.undeployed && !line.statuses.drifted ? 'undeployed' : 'drifted';
 }
 
 export interface Shown {

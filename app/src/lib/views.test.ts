@@ -10,6 +10,12 @@ it.each([
   ['drifted', 'apps/mail is undeployed', 'apps/mail is undeployed'],
   ['ok', 'planned; `doit env=prod deploy` applies exactly this', 'planned'],
   ['ok', 'planned; `doit deploy` applies exactly this, and plans and applies 3 deferred', 'planned, 3 deferred'],
+  [
+    'ok',
+    'planned, 3 with mocks, for review only; `doit mocks=no plan` plans them for `doit deploy`',
+    'planned, 3 with mocks, for review only'
+  ],
+  ['ok', 'planned; `doit deploy` applies exactly this, and plans 1 again once its image is there', 'planned'],
   ['destroys', 'planned; `doit deploy` applies exactly this', 'planned'],
   ['ok', '2 deployed', '2 deployed']
 ])('says beside the mark "%s" what the mark does not: %s', (state, verdict, expected) => {

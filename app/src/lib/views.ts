@@ -44,7 +44,7 @@ export function beside(state: string, verdict: string): string {
   const [, names, note = ''] = (state === 'drifted' && /^(.+) drifted( \(.+\))?\.?$/.exec(verdict)) || [];
   if (names) return names + note;
   const said = verdict.replace(
-    /; `[^`]*` applies exactly this(?:, and plans and applies (\d+) deferred)?$/,
+    /; `[^`]*` (?:applies exactly this(?:, and plans and applies (\d+) deferred)?(?:, and plans \d+ again [a-z ]+)?|plans them for `[^`]*`)$/,
     (_, number) => (number ? `, ${number} deferred` : '')
   );
   return state === 'failed' ? said.replace(/^failed: /, '') : said;

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..check import shown
+from .answers import Answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,12 +54,13 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class _Connection:
-    """A cluster's address, its APIs, the secrets in the client's configuration, and when it was begun."""
+    """A cluster's address, its APIs, their latest responses, the client's secrets, and when it was begun."""
 
     host: str
     core: CoreV1Api
     apps: AppsV1Api
     batch: BatchV1Api
+    answers: Answers
     secrets: list[str]
     began: float
 
@@ -187,7 +189,7 @@ class Api:
         raise self._refused(what, refusal)
 
     def _json(self, request: Request, *arguments: str, **query: str) -> Any:
-        """A response as JSON.
+        """A response as JSON, which looks that began together share.
 
         Raises:
             ApiError: No response.
@@ -197,10 +199,16 @@ class Api:
 
         from ...base.http import cause
 
-        seconds = self._look.seconds
+        call, look = request(self._connection), self._look
+
+        def ask() -> Any:
+            return json.loads(call(*arguments, **query, _preload_content=False, _request_timeout=look.seconds).data)
+
+        what = (call.__qualname__, arguments, *query.items())
         try:
-            call = request(self._connection)
-            return json.loads(call(*arguments, **query, _preload_content=False, _request_timeout=seconds).data)
+            return self._connection.answers.get(what, ask, since=look.moment, ends=look.deadline)
+        except TimeoutError:
+            raise ApiError(f"cannot reach the API at {self._connection.host}: no response in time") from None
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             host = self._connection.host
             reason = "no response in time" if "timed out" in str(error) else cause(error, host)
@@ -228,7 +236,8 @@ def _connect(access: Access, look: Look) -> _Connection:
     made: ApiClient = client.ApiClient(settings)
     _share_context(made.rest_client.pool_manager)
     apis = client.CoreV1Api(made), client.AppsV1Api(made), client.BatchV1Api(made)
-    return _Connection(settings.host, *apis, _token(settings), began)
+    settings.refresh_api_key_hook = None  # it reads the environment at each request; a connection is renewed instead
+    return _Connection(settings.host, *apis, Answers(), _token(settings), began)
 
 
 def _share_context(manager: PoolManager) -> None:

@@ -311,9 +311,9 @@ class Evaluator:
         return None
 
     def _of_files(self, name: str, arguments: list[Values]) -> Values:
-        first = arguments[0]
+        first = values.as_texts(arguments[0])
         if name == "fileset":
-            return self._files.matching(first, arguments[1]) if len(arguments) > 1 else ANY
+            return self._files.matching(first, values.as_texts(arguments[1])) if len(arguments) > 1 else ANY
         if name in ("abspath", "pathexpand"):
             return some(
                 self._files.absolute(item) if isinstance(item, str) and name == "abspath" else _rooted(item)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .expressions import Expression
 
 HIDES = ("sensitive", "ephemeral")  # what makes a variable's value a secret to us
-FACTS_VERSION = 16  # facts cached by another version are not used
+FACTS_VERSION = 17  # facts cached by another version are not used
 _RECORDS = ("paths", "variables", "calls", "remote_states")  # the fields of `Facts` that are lists of dataclasses
 IF_THERE = "if there"  # the base of a path that counts only if it begins in the stack's folder
 

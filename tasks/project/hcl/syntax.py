@@ -27,6 +27,7 @@ class Unknown(Enum):
 
 
 UNKNOWN = Unknown.UNKNOWN
+_EXPONENT = re.compile(rb"(?<![\w.\x80-\xff-])(-?[0-9]+)[eE]([-+]?)(?=[0-9])")  # also in texts and comments
 
 
 def parse(content: bytes) -> Node:
@@ -35,7 +36,15 @@ def parse(content: bytes) -> Node:
     import tree_sitter_hcl
 
     parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_hcl.language()))
-    return parser.parse(content).root_node
+    found = parser.parse(content).root_node
+    if not found.has_error or not _EXPONENT.search(content):
+        return found
+    # The grammar has no exponent without a fraction (`1e30`). The tree is that of other numbers of the same length
+    # (`1.30`), parsed as an edit that changes nothing, so that it is kept and the texts in it are those of the content.
+    other = parser.parse(_EXPONENT.sub(lambda match: match[1] + b"." + b"0" * len(match[2]), content))
+    kept = parser.parse(content, other)
+    whole = not other.root_node.has_error and str(kept.root_node) == str(other.root_node)
+    return kept.root_node if whole else found
 
 
 def body(root: Node) -> Node | None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 MOST = 64  # alternatives; beyond that, only their common beginning is known
 MOST_ELEMENTS = 512  # of one collection
 _LONGEST = 4096  # of a composed text
-_MOST_NUMBER = 10**15
+_MOST_NUMBER = Decimal(10**15)  # of a float
+_MOST_DIGITS = 1000
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,19 @@ def of_json(value: Any) -> Values:
         return (Fields(tuple((str(key), of_json(item)) for key, item in value.items())),)
     if isinstance(value, str):
         return (normalized(value),)
+    if isinstance(value, float | Decimal) and (whole := _whole(value)) is not None:
+        return (whole,)
     if value is None or isinstance(value, int | float):
         return (value,)
     return ANY
+
+
+def _whole(number: float | Decimal) -> int | None:
+    """A large whole number with all its digits: as a float it is not the number that the code says."""
+    exact = Decimal(repr(number)) if isinstance(number, float) else number
+    if not _MOST_NUMBER.adjusted() <= exact.adjusted() < _MOST_DIGITS or exact != exact.to_integral_value():
+        return None
+    return int(exact)
 
 
 class NotKnownError(Exception):
@@ -151,6 +162,14 @@ def text_of(item: Alternative) -> str | None:
     if isinstance(item, float) and abs(item) < _MOST_NUMBER:
         return f"{Decimal(repr(item)).normalize():f}"
     return None
+
+
+def as_texts(found: Values) -> Values:
+    """Values as an argument that is a text: the engine converts numbers and booleans."""
+    return some(
+        (ANYTHING if (text := text_of(item)) is None else text) if isinstance(item, int | float) else item
+        for item in found
+    )
 
 
 def begin_of(item: Alternative) -> Start | str | None:

@@ -38,5 +38,5 @@ class Ci(Model):
     @classmethod
     def _keywords_are_not_ours(cls, value: dict[str, Any]) -> dict[str, Any]:
         if ours := sorted(_OURS & set(value)):
-            raise ValueError(f"`{ours[0]}` is set by `doit ci` itself")
+            raise ValueError(f"`{ours[0]}` is set by `ci` itself")
         return value

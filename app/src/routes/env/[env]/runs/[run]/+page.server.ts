@@ -1,5 +1,5 @@
 import { error } from '@sveltejs/kit';
-import { processed, states } from '$lib/processed';
+import { alike, processed, states } from '$lib/processed';
 import { RUN_ID, type Failure, type Line, type Task } from '$lib/records';
 import { history } from '$lib/server/history';
 import { shownRun } from '$lib/state';
@@ -29,7 +29,7 @@ export async function load({ params, parent }) {
   const soFar = record.endedAt === null ? (Date.parse(record.writtenAt) - Date.parse(record.startedAt)) / 1000 : 0;
   return {
     run: { ...head, status: shownRun(record) },
-    stacks: processed(all).slice(0, MOST_STACKS),
+    stacks: alike(processed(all)).slice(0, MOST_STACKS),
     previous: previous(record),
     tasks,
     total: all.length,
