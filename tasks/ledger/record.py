@@ -83,9 +83,8 @@ class Lease(Part):
 class Begun(Part):
     """A stack whose apply is announced: it may have started, and its outcome is unknown until there is a receipt.
 
-    `commits` are those that may be deployed by it, its own first. `doubtful` if an earlier announced or started apply
-    never got its receipt: the stack then stays announced even if this run ends without applying it, and the commits of
-    that apply are among `commits`.
+    `commits` are those that may be deployed by it, its own first. `doubtful` if an earlier apply, begun or announced,
+    never got its receipt: then the stack stays announced if this run does not apply it, with that apply's commits.
     """
 
     holder: str
@@ -100,7 +99,7 @@ class Begun(Part):
 
 
 class Partly(Part):
-    """A deploy of all stacks that has not ended well: it left them as its commit wants them, all `but` some."""
+    """A deploy of all stacks that has not ended well, but left all `but` some as its commit wants them."""
 
     commit: Shown
     but: tuple[Shown, ...] = ()
@@ -316,11 +315,8 @@ _SHARD: TypeAdapter[Shard] = TypeAdapter(Shard)
 
 def is_newer(needs: str) -> bool:
     """Whether writing a ledger needs a newer version of doit-tofu than the first that writes this format."""
-    return _numbers(needs) > _numbers(NEEDS)
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", version)]
+    wanted, known = ([int(part) for part in re.findall(r"\d+", version)] for version in (needs, NEEDS))
+    return wanted > known
 
 
 def shard_of(stack: str) -> str:
