@@ -36,7 +36,8 @@ def _is_proven(run: Run, stack: str) -> bool:
     deployed, planned = (run.results.get(f"{stage}:{stack}") for stage in ("deploy", "plan"))
     if deployed is not None and deployed.status is not Status.NOT_RUN:
         return deployed.status in _PROVEN
-    return planned is not None and planned.status is Status.UNAFFECTED
+    is_asked = run.request.part is None  # the report of a pipeline asks no plan whether its stack is affected
+    return is_asked and planned is not None and planned.status is Status.UNAFFECTED
 
 
 def of(run: Run, head: Head, but: Collection[str] | None = None) -> Completed | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -12,6 +12,7 @@ from tasks.ledger.record import Head, Partly
 from tasks.run import completion
 from tasks.run.allowance import Allowance
 from tasks.run.result import Result, Status
+from tasks.run.selection import Part
 from tests.unit.test_succession import relation
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def run(
     allowances = [Allowance("older", "web", "an incident")] if allowed else []
     found = SimpleNamespace(
         revision=Revision(here, dirty=dirty), relation_to=lambda there: relation(here or "", there),
-        request=SimpleNamespace(allowances=allowances), applied={"web"} if applied else set(),
+        request=SimpleNamespace(allowances=allowances, part=None), applied={"web"} if applied else set(),
         is_unpushed=unpushed, project=SimpleNamespace(stacks={"web": None, "db": None}),
     )  # fmt: skip
     return cast("Run", found)
@@ -124,3 +125,14 @@ def test_only_what_a_deploy_has_judged_counts(results: dict[str, str], left: set
         task: Result(task.partition(":")[0], task.partition(":")[2], Status(status)) for task, status in results.items()
     }
     assert completion.unproven(made) == left
+
+
+def test_the_report_of_a_pipeline_counts_deploys_alone() -> None:
+    """Its plan of a stack without a job says nothing; the deploy says whether the stack is affected."""
+    made: Any = run("x")
+    made.request.part = Part.REPORT
+    made.results = {
+        "plan:web": Result("plan", "web", Status.UNAFFECTED), "plan:db": Result("plan", "db", Status.UNAFFECTED),
+        "deploy:web": Result("deploy", "web", Status.UNAFFECTED), "deploy:db": Result("deploy", "db", Status.NOT_RUN),
+    }  # fmt: skip
+    assert completion.unproven(made) == {"db"}
