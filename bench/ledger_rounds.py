@@ -1,9 +1,9 @@
 """Plays the ledger's protocol many times in one process: `python bench/ledger_rounds.py [ROUNDS] [SEED] [MODEL]`.
 
 MODEL is `machine`, the default: every fifth round has a stranger who rewrites the ledger. Or `emergencies`: deploys
-without the ledger, old disks and older commits; in every other round, what they left is pushed while another run holds
-the lease. Prints what happened in all rounds together, the time, and the seeds whose history was wrong; exits with 1 if
-any was.
+without the ledger, old disks and older commits; in every third round, plans fail; in every other, what they left is
+pushed while another run holds the lease. Prints what happened in all rounds together, the time, and the seeds whose
+history was wrong; exits with 1 if any was.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests import emergencymodel, ledgermodel
 from tests.ledgermodel import BrokenError
 
-_STRANGERS, _HURRIED = 5, 2
+_STRANGERS, _HURRIED, _UNPLANNED = 5, 2, 3
 _MODELS = {
     "machine": lambda seed: ledgermodel.play(seed, strangers=seed % _STRANGERS == 0),
-    "emergencies": lambda seed: emergencymodel.play(seed, hurried=seed % _HURRIED == 0),
+    "emergencies": lambda seed: emergencymodel.play(
+        seed, hurried=seed % _HURRIED == 0, unplanned=seed % _UNPLANNED == 0
+    ),
 }
 
 

@@ -192,8 +192,9 @@ def _record(course: Course, *, ended: bool = False) -> None:
         with suppress(DeployError):
             if found := run.once(observing.attach):
                 found.read()
-    complete = ended and _is_complete(course)
-    if problem := run.recording.end(last=run.request.part is not Part.JOB, complete=complete):
+    whole = ended and "deploy" in course.whole and run.asked.deploying and run.request.part is not Part.JOB
+    unproven = _unproven(course) if whole else None
+    if problem := run.recording.end(last=run.request.part is not Part.JOB, whole=whole, unproven=unproven):
         shown = run.problem(problem)
         if run.asked.deploying:
             told = {item.problem.summary for item in run.results.values() if item.problem is not None}
@@ -202,11 +203,14 @@ def _record(course: Course, *, ended: bool = False) -> None:
             run.say(whence.text(shown))
 
 
-def _is_complete(course: Course) -> bool:
-    """Whether this is a deploy of all stacks that has ended well, also if there was nothing to apply."""
-    whole = "deploy" in course.whole and course.run.request.part is not Part.JOB
+def _unproven(course: Course) -> Collection[str] | None:
+    """The stacks that a deploy of all has not left as its commit wants them; None if it has ended well."""
     skipped = any(item.status is Status.SKIPPED for item in course.run.results.values())
-    return whole and not skipped and course.run.asked.deploying and course.exit_code() is ExitCode.OK
+    if course.exit_code() is ExitCode.OK and not skipped:
+        return None
+    from .run import completion
+
+    return completion.unproven(course.run)
 
 
 def _tell(course: Course, code: ExitCode, paths: list[str]) -> None:

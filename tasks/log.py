@@ -6,8 +6,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from .base.errors import ConfigError, nearest
-from .base.text import short
+from .base.text import few, short
 from .base.unseen import one_line
+from .ledger.record import Kind
 from .run import documents, ledgerof
 from .run.action import printing
 from .run.commandline import json_option
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 STAGE = "log"
 _MOST = 50
+_MOST_NAMES = 3
 _REPAIRED = {"person": "repaired drift", "rule": "repaired drift by a rule"}
 _CHECKS = {"True": "checks passed", "False": "checks failed"}
 
@@ -97,6 +99,7 @@ def _line(entry: Entry) -> str:
         str(facts.get("outcome") or ""),
         f"{facts['from']} -> {facts['to']}" if entry.kind == "rename" and {"from", "to"} <= facts.keys() else "",
         f"commit {short(str(facts['commit']))}" if facts.get("commit") else "",
+        _but(entry),
         _besides(facts.get("besides")),
         f"serial {facts['serial']}" if facts.get("serial") is not None else "",
         _CHECKS.get(str(facts.get("verified")), ""),
@@ -107,6 +110,14 @@ def _line(entry: Entry) -> str:
     ]
     # Each entry has one line: what was given as a reason must not look like an entry of its own.
     return one_line("  ".join(part for part in parts if part))
+
+
+def _but(entry: Entry) -> str:
+    """The stacks that a deploy which has not ended well did not leave as its commit wants them."""
+    found = entry.facts.get("but")
+    if entry.kind is not Kind.PARTLY or not isinstance(found, list):
+        return ""
+    return f"all stacks but {few([str(name) for name in found], _MOST_NAMES)}" if found else "all stacks"
 
 
 def _besides(found: object) -> str:

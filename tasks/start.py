@@ -326,7 +326,7 @@ def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
     from .project.model import Forge
 
     mask, settings = Masker(), Forge()  # type: ignore[call-arg]
-    publisher.broke(settings, environment, problems, mask, lambda text: print(mask.text(text)), stage=stage)  # noqa: T201 - no run yet
+    publisher.broke(settings, environment, problems, mask, lambda text: _print(mask.text(text)), stage=stage)
 
 
 def _print_failure(environment: str | None, problems: list[Problem]) -> None:
@@ -335,7 +335,15 @@ def _print_failure(environment: str | None, problems: list[Problem]) -> None:
 
     mask = Masker()
     found = [each.mapped(lambda words: urls.scrub(mask.text(words))) for each in problems]
-    print(failed(environment, found))  # noqa: T201 - what was asked for
+    _print(failed(environment, found))
+
+
+def _print(text: str) -> None:
+    """Print, as there is no run yet; where that is not possible, what went wrong stands on standard error anyway."""
+    try:
+        print(text, flush=True)  # noqa: T201 - what was asked for
+    except OSError:
+        standard.silence(sys.stdout)
 
 
 def _end(text: str) -> NoReturn:

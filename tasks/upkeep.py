@@ -130,7 +130,7 @@ def _rebuild(run: Run, found: Recording, rest: Sequence[str]) -> str:
             "stacks": {name: {"from": item.source, "certain": item.certain} for name, item in stacks.items()},
         }  # fmt: skip
         begin = Change(Kind.INIT, secrets.token_hex(16), now(), key=public, facts=facts)
-        head = _new_head(run, found).model_copy(update={"complete": left.complete})
+        head = _new_head(run, found).model_copy(update={"complete": left.complete, "partly": left.partly})
         session.begin(head, [begin, *entries.of_found(run, found.settings, stacks)], over)
         found.restart()
     lines = [f"ledger    rebuilt at {session.home.name}, from {plural(len(stacks), 'stack')}"]

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.ledger import machine, order
+from tasks.ledger.completed import Completed
 from tasks.ledger.machine import Record as Recorded
-from tasks.ledger.order import Completed
 from tasks.ledger.record import Change, Kind, deployed
 from tests.ledgermodel import BrokenError, Disk, Pipeline, Process, World, is_certain, recorded_later
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 _WITHOUT, _AGAIN = 0.3, 0.7  # of one moment at which nothing runs
+_UNPLANNED = 0.15  # of one run that has something to apply
 _HURRIED = 0.1  # of one step of a run that holds the lease
 
 
@@ -32,10 +33,12 @@ _HURRIED = 0.1  # of one step of a run that holds the lease
 class Emergencies(World):
     """A world with emergencies; their dice are separate, so that the other rounds stay as they are.
 
-    `hurried` if receipts that only a disk has are pushed as soon as another run holds the lease.
+    `hurried` if receipts that only a disk has are pushed as soon as another run holds the lease, `unplanned` if plans
+    fail.
     """
 
     hurried: bool = False
+    unplanned: bool = False
     dice: random.Random = field(init=False)
     used: dict[str, Disk] = field(default_factory=dict)  # by run: the disk that it began with
     unseen: dict[str, dict[str, list[str]]] = field(default_factory=dict)
@@ -44,8 +47,8 @@ class Emergencies(World):
     begun: dict[str, set[str]] = field(default_factory=dict)  # by run: the stacks whose apply it has begun
     announced: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)  # by run: as it was read
     entries: dict[str, tuple[Change, ...]] = field(default_factory=dict)  # by run: the chain when it announced
-    complete: int = 0  # the newest commit whose complete deploy has ended, as the home has said
-    before: dict[str, int] = field(default_factory=dict)  # by run: that one, when it began to announce
+    proven: dict[str, int] = field(default_factory=dict)  # the newest commit that has left each stack as it wants it
+    before: dict[str, dict[str, int]] = field(default_factory=dict)  # by run: these, when it began to announce
     outside: dict[str, str] = field(default_factory=dict)  # the latest plan of each stack that was applied without it
 
     def __post_init__(self) -> None:
@@ -89,7 +92,7 @@ class Emergencies(World):
             there = [*deployed(records[name].receipt)] if name in records else []
             if has_read and name in self.home.head.begun:
                 there += self.home.head.begun[name].commits
-            there += self.home.head.complete if has_read else ()
+            there += named(self.home.head, name) if has_read else ()
             if any(int(commit) > pipeline.commit for commit in there if commit):
                 continue
             plan = f"plan {number} {name} without"
@@ -142,10 +145,13 @@ class Emergencies(World):
         return [name for name in wanted if name in found]
 
     def is_refused(self, process: Process, head: Head, records: Receipts, affected: list[str]) -> bool:
-        """Whether a commit that may be deployed comes after this process's."""
+        """Whether a commit that may be deployed comes after this process's, or a plan fails."""
+        if self.unplanned and self.dice.random() < _UNPLANNED:
+            self.count("a plan failed")
+            return True
         disk, own = self.used.get(process.me.run), process.pipeline.commit
         for name in affected:
-            there = [*head.complete]
+            there = named(head, name)
             if disk is not None and name in disk.receipts:
                 there += [*deployed(self._receipt(disk, name)), *self.unseen[process.me.run].get(name, ())]
             else:
@@ -156,29 +162,36 @@ class Emergencies(World):
                 return True
         return False
 
-    def is_passed(self, process: Process) -> bool:
-        """Whether a newer commit was deployed completely, as this process has read."""
+    def is_passed(self, process: Process, name: str) -> bool:
+        """Whether a newer commit has left a stack as it wants it, as this process has read."""
         known = process.state.known
-        return known is not None and any(int(commit) > process.pipeline.commit for commit in known.complete)
+        return known is not None and any(int(commit) > process.pipeline.commit for commit in named(known, name))
 
     def completed(self, process: Process) -> Completed | None:
-        """How a complete deploy is named; not if an older commit had nothing to do, or if it is named."""
+        """How a deploy is named; not if a newer one is, if nothing is proven by it, or if it is named already."""
         known, own = process.state.known, process.pipeline.commit
-        if known is None or self.is_passed(process):
+        unproven = None if process.complete else process.unproven
+        if known is None or (not process.complete and (unproven is None or unproven >= self.real.keys())):
             return None
-        if str(own) in known.complete and not self.begun.get(process.me.run):
+        there = {*known.complete, *(item.commit for item in known.partly)}
+        if any(int(commit) > own for commit in there):
             return None
-        found = Completed(str(own), frozenset(commit for commit in known.complete if int(commit) < own))
-        return found if found.among(known.complete) != known.complete else None
+        if str(own) in known.complete and (not process.complete or not self.begun.get(process.me.run)):
+            return None
+        found = Completed(str(own), frozenset(commit for commit in there if int(commit) < own), unproven)
+        return found if found.under(known) != known else None
 
     def has_completed(self, process: Process) -> None:
-        """From now on no older commit is deployed by a run that has not begun to announce."""
-        self.count("complete, with nothing to apply" if not self.begun.get(process.me.run) else "complete")
-        self.complete = max(self.complete, process.pipeline.commit)
+        """From now on no older commit is deployed, where it was proven, by a run that has not begun to announce."""
+        kind = "complete" if process.complete else "partly"
+        self.count(kind if self.begun.get(process.me.run) else f"{kind}, with nothing applied")
+        for name in self.real:
+            if process.complete or name not in (process.unproven or ()):
+                self.proven[name] = max(self.proven.get(name, 0), process.pipeline.commit)
 
     def announce(self, process: Process, plans: dict[str, str | None]) -> Steps:
         """Announce: what was complete before is read with it at the latest."""
-        self.before[process.me.run] = self.complete
+        self.before[process.me.run] = dict(self.proven)
         yield from super().announce(process, plans)
 
     def queue(self, process: Process, records: Receipts) -> None:
@@ -230,16 +243,17 @@ class Emergencies(World):
     def judge_order(self, process: Process, name: str) -> None:
         """No lease holder applies an older commit than what another one began, or than what it read of as recorded.
 
-        Nor after a complete deploy of a newer one that ended before it announced its own, had that nothing to do. Nor, whichever commits these are, over a deploy that another run has recorded since it announced its own, once
-        it has read that.
+        Nor of a stack that a deploy of a newer one has left as it wants it, before this run announced its own, had that
+        nothing to do. Nor, whichever commits these are, over a deploy that another run has recorded since it announced
+        its own, once it has read that.
 
         Raises:
             BrokenError: It does.
         """
-        if self.before[process.me.run] > process.pipeline.commit and not self.touched:
-            newer = self.before[process.me.run]
+        newer = self.before[process.me.run].get(name, 0)
+        if newer > process.pipeline.commit and not self.touched:
             raise BrokenError(
-                f"{process.me.run} deploys commit {process.pipeline.commit} of {name} after all of {newer}"
+                f"{process.me.run} deploys commit {process.pipeline.commit} of {name}, which {newer} has left right"
             )
         read, own = self._version(process).entries, self.begun.get(process.me.run, set())
         of_it = [change for change in read if change.stack == name]
@@ -304,19 +318,24 @@ class Emergencies(World):
             last[change.stack] = change
 
 
+def named(head: Head, name: str) -> list[str]:
+    """The commits of deploys that have left a stack as they want it, as a head names them."""
+    return [*head.complete, *(item.commit for item in head.partly if name not in item.but)]
+
+
 def _restore(found: dict[str, str], before: dict[str, str], name: str) -> None:
     found.pop(name, None)
     if name in before:
         found[name] = before[name]
 
 
-def play(seed: int, *, hurried: bool = False) -> dict[str, int]:
+def play(seed: int, *, hurried: bool = False, unplanned: bool = False) -> dict[str, int]:
     """One round; returns how often what happened in it.
 
     Raises:
         BrokenError: A history that must not be.
     """
     try:
-        return Emergencies(seed, hurried=hurried).play()
+        return Emergencies(seed, hurried=hurried, unplanned=unplanned).play()
     except BrokenError as error:
         raise BrokenError(f"seed {seed}: {error}") from error

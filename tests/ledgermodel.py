@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tasks.base.jsonvalue import Json, JsonObject
-    from tasks.ledger.order import Completed
+    from tasks.ledger.completed import Completed
 
 Receipts = dict[str, Record]
 Steps = Generator[str, None, None]
@@ -110,6 +110,7 @@ class Process:
     holding: bool = False
     trouble: Trouble | None = None
     complete: bool = False  # whether it has found or made all stacks as its commit wants them
+    unproven: frozenset[str] | None = None  # otherwise those of which it does not know that; None if of none
     failpoint: tuple[str, int] | None = None
     passed: dict[str, int] = field(default_factory=dict)
     disk: dict[str, Change | None] = field(default_factory=dict)
@@ -275,6 +276,7 @@ class World:
         seen, records = process.state.known, dict(self.records_of(process.state.known))
         process.known = {name: item.change for name, item in records.items()}
         affected = self.affected(process, seen, records, wanted)
+        process.unproven = frozenset(affected)
         if not affected:
             self.judge_nothing_to_do(seen, wanted)
             process.complete = True
@@ -318,8 +320,8 @@ class World:
                 break
             assert process.state.known is not None
             newest = self.records_of(process.state.known)
-            if self.is_passed(process):
-                self.count("a newer complete deploy meanwhile")
+            if self.is_passed(process, name):
+                self.count("a newer deploy meanwhile")
                 process.trouble = Trouble.CROWDED
                 break
             if order.is_overtaken(current.get(name), newest.get(name)) or self.reads.get(name) in refused:
@@ -373,18 +375,18 @@ class World:
         del process, head, records, affected
         return False
 
-    def is_passed(self, process: Process) -> bool:
-        """Whether a complete deploy of a newer commit ended since a process announced; here none counts."""
-        del process
+    def is_passed(self, process: Process, name: str) -> bool:
+        """Whether a deploy of a newer commit has left a stack as it wants it; here none counts."""
+        del process, name
         return False
 
     def completed(self, process: Process) -> Completed | None:
-        """How a complete deploy is named; here it is not."""
+        """How a deploy is named; here it is not."""
         del process
         return None
 
     def has_completed(self, process: Process) -> None:
-        """A complete deploy has ended, and the home has said that its end is written."""
+        """A deploy has ended, and the home has said that its end is written."""
 
     def queue(self, process: Process, records: Receipts) -> None:
         """Record what is on the disk only, together with the announcement; here nothing is."""
@@ -449,18 +451,20 @@ class World:
         process.disk[name] = change
         yield "receipt ended"
         process.state, _ = machine.step(process.state, Recorded(change))
-        if not good:
+        if good:
+            process.unproven = (process.unproven or frozenset()) - {name}
+        else:
             process.trouble = Trouble.DENIED  # the run has failed; which trouble it is does not matter
 
     def finish(self, process: Process) -> Steps:
         process.holding = False
-        told = yield from self.drive(process, Finish(completed=self.completed(process) if process.complete else None))
+        told = yield from self.drive(process, Finish(completed=self.completed(process)))
         failed = [effect for effect in told if isinstance(effect, Failed)]
         if failed or not process.state.settled:
             process.trouble = failed[0].trouble if failed else Trouble.UNREACHABLE
             self.count("not all recorded")
             self.leave(process)
-        elif process.complete:
+        elif process.complete or process.unproven is not None:
             self.has_completed(process)
 
     def leave(self, process: Process) -> None:

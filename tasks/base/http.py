@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from requests import Response
 
+_AT_ONCE = 16  # requests of one client: their connections are kept
 _FORBIDDEN, _TOO_MANY, _SERVER_ERROR = 403, 429, 500
 _BUSY = (408, 425, _TOO_MANY)
 _FOLLOWED = ("GET", "HEAD")
@@ -152,7 +153,7 @@ class Client:
     ) -> None:  # fmt: skip
         self._wait, self._base, self._secret, self._left, self._only_lost = wait, base, secret or {}, seconds, only_lost
         self._tries, self._timeout, self._pause, self._longest_asked = tries, timeout, pause, longest_asked
-        self._verify, self._moved, self._session = verify, moved, Session()
+        self._verify, self._moved, self._session = verify, moved, Session(kept=_AT_ONCE)
         self._seen, self._largest = seen, largest
         self.last: Answer | None = None
         if not verify:

@@ -16,6 +16,7 @@ from ..base import git
 from ..base.errors import BuildError, ConfigError, DeployError, RegistryError
 from ..base.files import sha256_file
 from ..base.process import kept_environment
+from ..run.result import Result
 from . import builder, credentials, made, make, proofs
 from .builder import Job
 from .imagelayout import ImageLayout
@@ -162,7 +163,9 @@ def _made(run: Run, name: str, place: _Place) -> tuple[str, str]:
     chosen = builder.choose(run, name)
     for build in context.builds:
         if not make.is_current(run, build):
-            run.say(f"build     {build}  {make.make(run, build)}")
+            said = make.make(run, build)
+            run.say(f"build     {build}  {said}")
+            run.keep(f"build:{build}", Result("build", build, summary=said))  # its own task had nothing to do
     digest = _build(run, name, chosen, place)
     there = place.store.digest(context.tag)
     if there != digest:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..base.files import sha256_bytes
 from ..base.unseen import one_line
-from . import checkpoint, record, statement
+from . import checkpoint, completed, record, statement
 from .keys import PublicKey
 from .record import RECENT, Entry, Head, Kind, Record
 from .statement import FormatError
@@ -78,7 +78,7 @@ def draft(
             kind=change.kind, id=change.id, ledger=head.ledger, project=head.project, environment=head.environment,
             sequence=number, previous=chain, at=change.at, stack=change.stack, plan=change.plan, record=digest,
             key=change.key, lost=change.lost,
-            facts={**change.facts, **_besides(change), **(_complete(head) if number == last else {})},
+            facts={**change.facts, **_besides(change), **(completed.facts(head) if number == last else {})},
         )  # fmt: skip
         data = statement.seal(entry.content(), statement.STATEMENT, signing.keys(entry)).to_bytes()
         chain = sha256_bytes(data)
@@ -114,12 +114,6 @@ def _besides(change: Change) -> JsonObject:
         found.remove(own)
     others: list[Json] = list(dict.fromkeys(found))
     return {"besides": others} if change.receipt is not None and others else {}
-
-
-def _complete(head: Head) -> JsonObject:
-    """The fact of which deploys were complete, so that the chain shows what the head names."""
-    found: list[Json] = [*head.complete]
-    return {"complete": found} if found else {}
 
 
 class _Signing:
@@ -200,7 +194,8 @@ class Verification:
         self._cut = cut
         self._keys: dict[str, PublicKey] = {}
         self._vouched = start is None
-        self._complete: Json = None  # what the newest entry so far says of complete deploys
+        self._complete: Json = None  # what the newest entry so far says of complete deploys, and of others
+        self._partly: Json = None
         self._expected = head.first
         self._previous = start.previous if start else ""
         self._key: str | None = start.key if start else None
@@ -237,6 +232,8 @@ class Verification:
             self.broken = Broken(None, f"the chain is of {self.projects[-1]}, but the head names {head.project}")
         elif (self._complete or []) != list(head.complete):
             self.broken = Broken(None, "the head names other complete deploys than the chain: one of them was changed")
+        elif (self._partly or "") != completed.digest(head):
+            self.broken = Broken(None, "the head names other deploys than the chain: one of them was changed")
         elif not self._vouched:
             self.broken = Broken(
                 head.first, f"the entries before {head.first} are missing, and no checkpoint vouches for them"
@@ -304,7 +301,7 @@ class Verification:
     def _note(self, entry: Entry) -> Broken | None:
         if entry.sequence == 1 and entry.kind is not Kind.INIT:
             return Broken(1, "entry 1 does not start a ledger")
-        self._complete = entry.facts.get("complete")
+        self._complete, self._partly = entry.facts.get("complete"), entry.facts.get("partly")
         if entry.kind is Kind.INIT:
             self.rebuilt = bool(entry.facts.get("rebuilt"))
         if entry.project not in self.projects[-1:]:

@@ -201,8 +201,22 @@ class GitHome:
                     raise
                 found = self._newest()
         if found is None and self._seen:
-            raise UnreachableError(f"{self.name} is gone, or this answer is outdated: it was there a moment ago")
+            self._doubt("is gone, or this answer is outdated: it was there a moment ago")
         return found
+
+    def _doubt(self, what: str) -> None:
+        """Take an answer for that of a replica which is behind, unless the server that takes pushes gives it, too.
+
+        Raises:
+            UnreachableError: It may be outdated.
+        """
+        if "push" in self._accepted:
+            where, settings = self.clone.pushing(self._settings)
+            newest = self._seen[-1]
+            tried = self._pushed(settings, where, f"--force-with-lease={self.ref}:{newest}", newest, "--dry-run")
+            if not tried.ok and isinstance(self._failure("push", tried, settings), MovedError):
+                return
+        raise UnreachableError(f"{self.name} {what}")
 
     def _newest(self) -> Version | None:
         [here] = gitobjects.read(self._git, [f"{_HERE}^{{commit}}"])
@@ -249,9 +263,8 @@ class GitHome:
             raise BrokenError(f"{self.name} is not a ledger: it has no file '{gitobjects.HEAD}'")
         commit, head = found
         if commit in self._seen[:-1]:
-            raise UnreachableError(
-                f"{self.name} returned an older version than a moment ago: this answer is outdated, or the"
-                " branch was rewritten"
+            self._doubt(
+                "returned an older version than a moment ago: this answer is outdated, or the branch was rewritten"
             )
         self._saw(commit)
         return Version(commit, head)
@@ -271,8 +284,9 @@ class GitHome:
             raise self._failure("push", ended, settings)
         self._accepted.add("push")
 
-    def _pushed(self, settings: Settings, where: str, lease: str, commit: str) -> Ended:
-        push = ("push", "--porcelain", "--no-verify", "--no-signed", "--recurse-submodules=no", lease, *self._options)
+    def _pushed(self, settings: Settings, where: str, lease: str, commit: str, *options: str) -> Ended:
+        given = (lease, *self._options, *options)
+        push = ("push", "--porcelain", "--no-verify", "--no-signed", "--recurse-submodules=no", *given)
         return self.clone.git(settings, *push, "--", where, f"{commit}:{self.ref}")
 
     def _failure(self, operation: str, ended: Ended, settings: Settings) -> HomeError:

@@ -19,7 +19,7 @@ from .record import Begun, Change, Head, Lease
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .order import Completed
+    from .completed import Completed
 
 MOST_ATTEMPTS = 8
 _PAUSE = 0.25  # seconds before the second attempt; each further attempt waits up to twice as long
@@ -43,7 +43,7 @@ class Batch:
     `begun`, if not None, announces stacks and takes the lease. `ends` withdraws what this run announced and did not
     apply, and releases the lease, unless it `shares` it with later jobs of its pipeline, or another job of that may be
     applying: not if it is `alone`. `taking_over` is the holder of another lease that is known to have ended.
-    `completed`, if not None, names the commit of a complete deploy, whoever has the lease.
+    `completed`, if not None, names a deploy that has ended, whoever has the lease.
     """
 
     write: str
@@ -57,7 +57,7 @@ class Batch:
     completed: Completed | None = None
 
     def over(self, me: Me, head: Head) -> Head:
-        """The head with the new lease, announced stacks and complete deploy; its chain is unchanged."""
+        """The head with the new lease, announced stacks and named deploy; its chain is unchanged."""
         lease, begun = head.lease, dict(head.begun)
         if self.begun is not None:
             lease = Lease(holder=me.holder, run=me.run, label=me.label, since=self.since, process=me.process)
@@ -80,8 +80,8 @@ class Batch:
             is_ours = lease is not None and lease.holder == me.holder
             at_work = {item.holder for item in begun.values() if item.run != me.run and not item.doubtful}
             lease = None if is_ours and not self.shares and (self.alone or me.holder not in at_work) else lease
-        complete = self.completed.among(head.complete) if self.completed is not None else head.complete
-        return head.model_copy(update={"lease": lease, "begun": begun, "complete": complete})
+        named = self.completed.under(head) if self.completed is not None else head
+        return named.model_copy(update={"lease": lease, "begun": begun})
 
 
 class Trouble(StrEnum):
@@ -132,7 +132,7 @@ class State:
         finishing: Whether the run ends with the next write.
         shares: Whether the lease then stays with the run's pipeline.
         alone: Whether no other run of the same holder is at work by then.
-        completed: The complete deploy to name.
+        completed: The deploy to name.
         sent: What is being written, or may have been written.
         holds: Whether this run has the lease.
         unsure: Whether there was no response to the write: it may have been, or may still be, written.
@@ -232,7 +232,7 @@ class Flush:
 class Finish:
     """The run is about to end; `shares` leaves the lease to other jobs of its pipeline, `alone` says there are none.
 
-    `completed` is the complete deploy that it was, to be named in the head.
+    `completed` is the deploy of all stacks that it was, to be named in the head.
     """
 
     shares: bool = False

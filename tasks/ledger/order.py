@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .record import deployed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from ..base.jsonvalue import Json
     from .record import Begun, Record
 
 _SAME = ("plan_id", "outcome", "commit")
 _STATE = ("lineage", "serial")
-_MOST = 16  # commits of complete deploys that the head names
-
-
-@dataclass(frozen=True)
-class Completed:
-    """A deploy of all stacks that has ended well, also one that had nothing to apply.
-
-    Args:
-        commit: Its commit.
-        over: The commits of earlier complete deploys that this one replaces.
-    """
-
-    commit: str
-    over: frozenset[str] = frozenset()
-
-    def among(self, known: Sequence[str]) -> tuple[str, ...]:
-        """The commits that the head names from now on, the latest first.
-
-        One that this run has not read of stays named, as one whose order it does not know: both then count.
-        """
-        others = (commit for commit in known if commit != self.commit and commit not in self.over)
-        return (self.commit, *others)[:_MOST]
 
 
 def ends(known: Begun, receipt: Mapping[str, Json], holder: str) -> bool:

@@ -62,6 +62,7 @@ class Kind(StrEnum):
     RENAME = "rename"
     FORGET = "forget"
     COMPLETE = "complete"
+    PARTLY = "partly"
     CHECKPOINT = "checkpoint"
 
 
@@ -82,9 +83,8 @@ class Lease(Part):
 class Begun(Part):
     """A stack whose apply is announced: it may have started, and its outcome is unknown until there is a receipt.
 
-    `commits` are those that may be deployed by it, its own first. `doubtful` if an earlier announced or started apply
-    never got its receipt: the stack then stays announced even if this run ends without applying it, and the commits of
-    that apply are among `commits`.
+    `commits` are those that may be deployed by it, its own first. `doubtful` if an earlier apply, begun or announced,
+    never got its receipt: then the stack stays announced if this run does not apply it, with that apply's commits.
     """
 
     holder: str
@@ -96,6 +96,13 @@ class Begun(Part):
     serial: int | None = None
     commits: tuple[Shown, ...] = ()
     doubtful: bool = False
+
+
+class Partly(Part):
+    """A deploy of all stacks that has not ended well, but left all `but` some as its commit wants them."""
+
+    commit: Shown
+    but: tuple[Shown, ...] = ()
 
 
 class Record(Part):
@@ -147,6 +154,7 @@ class Head(Part):
         recent: The ids of the latest writes, newest last.
         observed: How often the observations had been written, as far as the writers of the ledger knew.
         complete: The commits of the last complete deploys, the latest first; more than one where they have no order.
+        partly: The deploys since then that have not ended well, the latest first.
     """
 
     format: int = FORMAT
@@ -166,6 +174,7 @@ class Head(Part):
     recent: tuple[str, ...] = ()
     observed: int = 0
     complete: tuple[Shown, ...] = ()
+    partly: tuple[Partly, ...] = ()
 
     @property
     def first(self) -> int:
@@ -195,8 +204,8 @@ class Entry(Part):
         record: The digest of the stack's new record.
         key: The public key for the entries that follow, in the first entry and wherever it changes.
         lost: Whether the previous key is lost: then only the new one signs the change.
-        facts: Other facts about the event; `complete` has the commits of the last complete deploys that the head beside
-            this entry names, `from` is the repository's former name, `old` what is wrong with the previous key.
+        facts: Other facts about the event; `complete` and `partly` say which deploys the head beside it names, `from`
+            is the repository's former name, `old` what is wrong with the previous key.
     """
 
     format: int = FORMAT
@@ -306,11 +315,8 @@ _SHARD: TypeAdapter[Shard] = TypeAdapter(Shard)
 
 def is_newer(needs: str) -> bool:
     """Whether writing a ledger needs a newer version of doit-tofu than the first that writes this format."""
-    return _numbers(needs) > _numbers(NEEDS)
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", version)]
+    wanted, known = ([int(part) for part in re.findall(r"\d+", version)] for version in (needs, NEEDS))
+    return wanted > known
 
 
 def shard_of(stack: str) -> str:

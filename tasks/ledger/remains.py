@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import record
 from .home import HomeError
-from .record import Kind
+from .record import Kind, Partly
 from .statement import FormatError
 
 if TYPE_CHECKING:
@@ -56,10 +56,12 @@ class Left:
     Args:
         stacks: What is left of each stack's record.
         complete: The commits of the last complete deploys; none if the head cannot be read.
+        partly: The deploys since then that have not ended well; likewise.
     """
 
     stacks: Mapping[str, Remains] = field(default_factory=dict)
     complete: tuple[str, ...] = ()
+    partly: tuple[Partly, ...] = ()
 
 
 def read(home: Home, version: Version) -> Left:
@@ -73,7 +75,8 @@ def read(home: Home, version: Version) -> Left:
         head, _ = record.read_head(version.head)
     except FormatError:
         return Left(_by_entries(home, version, {}))
-    return Left(_stacks(home, version, head), tuple(filter(_COMMIT.fullmatch, head.complete)))
+    partly = tuple(item for item in head.partly if _COMMIT.fullmatch(item.commit))
+    return Left(_stacks(home, version, head), tuple(filter(_COMMIT.fullmatch, head.complete)), partly)
 
 
 def _stacks(home: Home, version: Version, head: Head) -> dict[str, Remains]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import random
-import secrets
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ..base.clock import now
-from . import chain, machine, record, troubles
+from . import chain, completed, machine, record, troubles
 from .home import DeniedError, HomeError, MovedError, NoRemoteError, UnreachableError
 from .machine import Denied, Failed, Fetch, Fetched, Lost, Mark, Moved, Put, State, Trouble, Written
-from .record import Change, Kind
 from .statement import FormatError
 
 if TYPE_CHECKING:
@@ -25,18 +22,11 @@ if TYPE_CHECKING:
     from .identity import Identity
     from .keys import PublicKey, SigningKey
     from .machine import Batch, Effect, Event, Me
-    from .record import Head, Record, Shard
+    from .record import Change, Head, Record, Shard
 
 
 _REFUSALS = (UnreachableError, DeniedError, NoRemoteError)
 _AT_ONCE = 16  # shards in memory while all of them are verified
-
-
-def _completed(base: Head, head: Head) -> Sequence[Change]:
-    """The entry of a complete deploy that had nothing to record: without it, an older head would go unnoticed."""
-    if head.complete == base.complete:
-        return ()
-    return (Change(Kind.COMPLETE, secrets.token_hex(16), now(), facts={"commit": head.complete[0]}),)
 
 
 class Cache(Protocol):
@@ -295,7 +285,7 @@ class Session:
         try:
             head = batch.over(self.me, base)
             head = head.model_copy(update={"observed": max(head.observed, self.observed)})
-            made = self._draft(head, shards, batch.changes or _completed(base, head), batch.write)
+            made = self._draft(head, shards, batch.changes or completed.changes(base, head), batch.write)
         except chain.KeyMissingError as error:
             self._said = str(error)
             return Denied(Trouble.NO_KEY)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 HEAD = "head"
 _PAGE = 64  # entries that the head lists itself; earlier ones are in pages
-_AT_ONCE = 8
+_AT_ONCE = 16
+_AHEAD = 2 * _AT_ONCE  # files that are read before they are asked for
 _WRONG_TAG = '"0000000000000000"'
 
 
@@ -118,10 +120,10 @@ class StoreHome:
     def entries(self, version: Version, after: int = 0) -> Iterator[tuple[int, bytes]]:
         """The entries of a version, oldest first; pages are read back to the first one needed."""
         try:
-            for named in reversed(self._pages(version, after)):
-                wanted = [(number, digest) for number, digest in named.entries if number > after]
-                found = self._objects([(f"entry {number}", digest) for number, digest in wanted])
-                yield from zip((number for number, _ in wanted), found, strict=True)
+            named = (item for page in reversed(self._pages(version, after)) for item in page.entries)
+            wanted = [(number, digest) for number, digest in named if number > after]
+            found = self._in_turn((f"entry {number}", digest) for number, digest in wanted)
+            yield from zip((number for number, _ in wanted), found, strict=True)
         except BrokenError:
             now = self.read()
             if now is not None and now.token != version.token:  # old entries may have been dropped since
@@ -188,22 +190,36 @@ class StoreHome:
             list(pool.map(lambda item: self.place.write(_object(item[0]), item[1]), new.items()))
         self._sent |= set(new)
 
-    def _objects(self, wanted: Sequence[tuple[str, str]]) -> list[bytes]:
-        """The contents of these digests, several at a time.
+    def _objects(self, wanted: Iterable[tuple[str, str]]) -> list[bytes]:
+        """The contents of these digests; see `_in_turn`."""
+        return list(self._in_turn(wanted))
+
+    def _in_turn(self, wanted: Iterable[tuple[str, str]]) -> Iterator[bytes]:
+        """The contents of these names and digests in their order, several at a time; some are read ahead.
 
         Raises:
             BrokenError: One is missing or has another digest; the message names it.
         """
-        with self._translated("read the ledger"), ThreadPoolExecutor(_AT_ONCE) as pool:
-            found = list(pool.map(lambda item: self.place.read(_object(item[1]))[0], wanted))
-        contents: list[bytes] = []
-        for (name, digest), content in zip(wanted, found, strict=True):
-            if content is None:
-                raise BrokenError(f"{self.name} has no {name}, which its head names")
-            if sha256_bytes(content) != digest:
-                raise BrokenError(f"{name} in {self.name} does not match the digest in its head")
-            contents.append(content)
-        return contents
+        ahead = deque[tuple[str, str, Future[tuple[bytes | None, str | None]]]]()
+        pool = ThreadPoolExecutor(_AT_ONCE)
+        try:
+            for name, digest in wanted:
+                ahead.append((name, digest, pool.submit(self.place.read, _object(digest))))
+                if len(ahead) > _AHEAD:
+                    yield self._content(*ahead.popleft())
+            while ahead:
+                yield self._content(*ahead.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _content(self, name: str, digest: str, reading: Future[tuple[bytes | None, str | None]]) -> bytes:
+        with self._translated("read the ledger"):
+            content, _ = reading.result()
+        if content is None:
+            raise BrokenError(f"{self.name} has no {name}, which its head names")
+        if sha256_bytes(content) != digest:
+            raise BrokenError(f"{name} in {self.name} does not match the digest in its head")
+        return content
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:

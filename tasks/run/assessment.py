@@ -37,6 +37,12 @@ def assess_once(run: Run, stack: Stack) -> Assessment:
     return known[1]
 
 
+def assess_again(run: Run, stack: Stack) -> Assessment:
+    """`assess`, after something that it rests on was read; `assess_once` will not give the earlier answer."""
+    run.assessed.pop(stack.name, None)
+    return assess(run, stack)
+
+
 def may_be_affected(run: Run, stack: Stack) -> bool:
     """Whether a stack is affected; true if that cannot be determined, and then its own task reports why."""
     try:

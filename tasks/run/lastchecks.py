@@ -49,11 +49,21 @@ def of(run: Run, stack: str, last: Receipt | None) -> tuple[Result | None, Resul
     known = run.once(_observed)
     item = known.stacks.get(stack) if known is not None else None
     there = (_result(stack, last, found) for found in ((item.last, item.ended) if item is not None else ()))
-    checks = [check for check in (*here, *there) if check is not None and check.status is not Status.SKIPPED]
-    latest = max(checks, key=_began, default=None)  # of one check, this disk's result comes first: it says more
+    checks = _ordered([check for check in there if check], [check for check in here if check])
+    latest = max(checks, key=_began, default=None)
     if latest is None or not latest.failed:
         return latest, None
     return latest, max((check for check in checks if not check.failed), key=_began, default=None)
+
+
+def _ordered(there: list[Result], here: list[Result]) -> list[Result]:
+    """The checks, of two that began within a second the later first: the observations were written in that order.
+
+    A check that both have is this disk's result, which says more.
+    """
+    same = {(check.started_at, check.status): check for check in reversed(here)}
+    checks = [same.get((check.started_at, check.status), check) for check in there] + here
+    return [check for check in checks if check.status is not Status.SKIPPED]
 
 
 def _began(check: Result) -> str:

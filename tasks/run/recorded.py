@@ -49,7 +49,7 @@ class Recorded(Protocol):
         ...
 
     def besides(self, stack: str) -> list[str]:
-        """The commits of a stack's deploys that its receipt here does not know of, and of the last complete ones."""
+        """The commits of deploys that a stack's receipt here does not know of, and of those that found it as wanted."""
         ...
 
     def follows(self, stack: str) -> str | None:
@@ -77,6 +77,8 @@ class Recorded(Protocol):
         """Note how often the observations were written, for the next entry; returns the most that is known."""
         ...
 
-    def end(self, *, last: bool = True, complete: bool = False) -> LedgerError | None:
+    def end(
+        self, *, last: bool = True, whole: bool = False, unproven: Collection[str] | None = None
+    ) -> LedgerError | None:
         """Write what is not in the ledger yet and release the lease; returns the error, if any."""
         ...

@@ -179,8 +179,10 @@ class Recording:
         return [f"being deployed by {label}"] if label else []
 
     def besides(self, stack: str) -> list[str]:
-        """The commits of a stack's deploys that its receipt here does not know of, and of the last complete ones."""
-        return [commit for commit in (*self.unseen.get(stack, ()), *self.complete) if commit]
+        """The commits of deploys that a stack's receipt here does not know of, and of those that found it as wanted."""
+        head = self.session.head if self.unread is None else None
+        partly = [item.commit for item in head.partly if stack not in item.but] if head is not None else []
+        return [commit for commit in (*self.unseen.get(stack, ()), *self.complete, *partly) if commit]
 
     def follows(self, stack: str) -> str | None:
         """The change that the apply of an announced stack replaces; None if it is the first."""
@@ -348,19 +350,23 @@ class Recording:
 
     # The end
 
-    def end(self, *, last: bool = True, complete: bool = False) -> LedgerError | None:
+    def end(
+        self, *, last: bool = True, whole: bool = False, unproven: Collection[str] | None = None
+    ) -> LedgerError | None:
         """Write what is not in the ledger yet and release the lease; returns the error, if any.
 
         Only for runs that may write: deploys, and separate checks.
 
         Args:
             last: Whether this is the pipeline's last run; otherwise it keeps the lease.
-            complete: Whether all stacks are now deployed from this run's commit.
+            whole: Whether it was a deploy of all stacks.
+            unproven: If that has not ended well, those that are not now as its commit wants them.
         """
         self._behind.end()
         head = self.session.head
         left = head is not None and head.lease is not None and head.lease.holder == self.session.me.holder
-        done = completion.of(self._run, head.complete) if complete and head is not None and not self.unread else None
+        named = head if whole and self.unread is None else None
+        done = completion.of(self._run, named, unproven) if named is not None else None
         written = self._announced is not False or left
         if not written and not self._unrecorded.noted and done is None:
             return None
@@ -379,7 +385,7 @@ class Recording:
         problem = self.session.problem(failed) if failed is not None else self._behind.lost
         if problem is None or done is None or written or self._unrecorded.stacks:
             return self._incomplete(problem) if problem is not None else None
-        unnamed = completion.unrecorded(done.commit, self.session.home.name, problem)
+        unnamed = completion.unrecorded(done, self.session.home.name, problem)
         if self._why_without is not None:
             self._run.say(f"{unnamed.message} ({self._why_without})")
         return unnamed if self._why_without is None else None

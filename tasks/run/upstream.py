@@ -10,7 +10,7 @@ from ..artifact import inputs, outputs
 from ..artifact.reasons import Why
 from ..base.jsonvalue import named
 from . import readstate, workdir
-from .assessment import assess, assess_once
+from .assessment import assess, assess_again, assess_once
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -133,8 +133,7 @@ def assessed(run: Run, stack: Stack) -> Assessment:
     if not found.reasons or not all(_is_unread_output(reason) for reason in found.reasons):
         return found
     values(run, stack)
-    run.assessed.pop(stack.name, None)
-    return assess(run, stack)
+    return assess_again(run, stack)
 
 
 def _is_unread_output(reason: Reason) -> bool:

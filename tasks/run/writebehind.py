@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..base.errors import DeployError, LedgerError
 from ..base.problem import NOTHING_CHANGED
 from ..ledger import order
-from ..ledger.machine import Trouble
+from ..ledger.machine import Failed, Look, Trouble
 from ..ledger.record import deployed
 from . import lease
 
@@ -30,8 +30,8 @@ class WriteBehind:
     """The background writer of a run that holds the lease.
 
     Others may still record under it: what they deployed without the ledger, or that a person released the lease. This
-    run reads that with its own writes and asks for nothing else, so an apply that starts before the next write does not
-    wait for it.
+    run reads that with its own writes, or, when it has nothing to write, on its own. No apply waits for that: one that
+    starts before the next look does not know of it.
 
     Args:
         run: The run.
@@ -91,11 +91,24 @@ class WriteBehind:
         self._reviewing.wait()  # outside of the lock, for which applies wait
         while not self._ended.wait(self._every):
             with suppress(DeployError):  # reported at the end if it persists
-                self._unrecorded.queue()
-                for failed in self._unrecorded.flush():
-                    if failed.trouble in _UNPROTECTED:
-                        self.lost = self._session.problem(failed)
-                self._compare()
+                self._look()
+
+    def _look(self) -> None:
+        """Write what is to be written, or only read; a ledger that cannot be trusted has no lease for others to see."""
+        try:
+            self._unrecorded.queue()
+            failures = self._unrecorded.flush() if self._session.waiting else self._session.handle(Look())
+            for failed in failures:
+                if isinstance(failed, Failed) and failed.trouble in _UNPROTECTED:
+                    self._lose(self._session.problem(failed))
+            self._compare()
+        except LedgerError as error:
+            self._lose(error)
+
+    def _lose(self, error: LedgerError) -> None:
+        if self.lost is None:
+            self._run.say(f"nothing more is applied: {error.message}")
+        self.lost = error
 
     def _compare(self) -> None:
         """Find the stacks that others have recorded, if they have written anything."""

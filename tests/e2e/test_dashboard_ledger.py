@@ -9,7 +9,7 @@ import pytest
 
 from tasks.ledger import record, statement
 from tasks.ledger.keys import SigningKey
-from tests.e2e.test_dashboard import serve
+from tests.e2e.test_dashboard import serve, words
 from tests.e2e.test_ledger import REF, Remote, remote
 from tests.e2e.test_ledger_homes import files, project
 from tests.e2e.test_ledger_trust import (
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.repository import Repository
     from tests.servers.dashboard import Dashboard
 
+OBSERVATIONS = "refs/heads/doit-tofu/local/observations"
 __all__ = ["files", "project", "remote", "serve", "signed"]
 PIPELINE = {"GITLAB_CI": "true", "CI_PIPELINE_ID": "4711", "CI_PROJECT_ID": "1", "CI_COMMIT_BRANCH": "main"}
 KEYS = {"DASHBOARD_LEDGER_KEYS": KEY.public.text}
@@ -92,6 +94,76 @@ def test_a_ledger_on_a_server_or_in_a_folder_is_shown(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     _shows(serve(f"ledger:{tmp_path / 'store'}"), commit)
+
+
+def _drift(remote: Remote, job: Repository, code: int, **variables: str) -> None:
+    """Somebody changes `c` by hand, and a pipeline finds it."""
+    state = remote.base / "states/c-local.tfstate"
+    content = json.loads(state.read_text())
+    content["resources"][0]["instances"][0]["attributes"]["input"]["value"] = "by hand"
+    state.write_text(json.dumps(content))
+    job.doit("drift", code=code, **variables, **PIPELINE)
+
+
+def _shows_drift(remote: Remote, dashboard: Dashboard, **variables: str) -> None:
+    """By counts, since when and by which run, until the stack is deployed again; without a run of its own."""
+
+    def page(path: str) -> str:
+        return words(dashboard.get(path).text)
+
+    assert "not checked yet" in page("/env/local/stacks/c")
+    assert "Not checked yet" in page("/env/local/drift")
+    job, what = remote.clone(), "drifted: 1 difference, by pipeline 4711"
+    _drift(remote, job, 2, **variables)
+    wait_for(lambda: f"{what} of main, since" in page("/env/local/stacks/c"), "the drift")
+    assert f"{what} of main · first found" in page("/env/local/drift")
+    assert "1 drifted" in page("/")
+    visits = dashboard.visit("/", "/env/local", "/env/local/drift", "/env/local/stacks/c")
+    assert [visit for visit in visits if visit["status"] != 200 or visit["said"] or visit["violations"]] == []
+    job.write(f"stacks/c/main.tf:{resource('c3')}")
+    job.commit("c is another")
+    remote.push(job)
+    job.doit("deploy", **variables)
+    wait_for(lambda: what not in page("/env/local/stacks/c"), "its end")
+
+
+def test_drift_is_shown_from_the_observations_in_a_clone(signed: Remote, serve: Callable[..., Dashboard]) -> None:
+    _shows_drift(signed, serve(f"ledger:{signed.path}", **KEYS), **Signed)
+
+
+def test_drift_is_shown_from_the_observations_on_a_server(
+    project: Callable[[str], Remote], files: FileServer, serve: Callable[..., Dashboard]
+) -> None:
+    remote, token = project(f'{{kind: store, url: "{files.url}"}}'), {"DEPLOY_LEDGER_TOKEN": TOKEN}
+    remote.clone().doit("ledger", "init", **token)
+    remote.clone().doit("deploy", **token)
+    dashboard = serve(f"ledger:{files.url}", DASHBOARD_TOKEN=TOKEN, DASHBOARD_ENVIRONMENTS="local")
+    _shows_drift(remote, dashboard, **token)
+
+
+def test_observations_that_a_stranger_wrote_or_put_back_are_named(
+    signed: Remote, serve: Callable[..., Dashboard]
+) -> None:
+    job = signed.clone()
+    config = job.path / "config/pipeline.yaml"
+    own = f"public_key: {KEY.public.text}, observations: {{public_key: {STRANGER.public.text}}}"
+    config.write_text(config.read_text().replace(f"public_key: {KEY.public.text}", own))
+    key = {"DEPLOY_OBSERVATIONS_KEY": STRANGER.text}
+    _drift(signed, job, 2, **key, **Signed)
+    yesterday = signed.git("rev-parse", OBSERVATIONS)
+    job.doit("drift", code=2, **key, **Signed)
+    today = signed.git("rev-parse", OBSERVATIONS)
+    dashboard = serve(f"ledger:{signed.path}", DASHBOARD_OBSERVATIONS_KEYS=STRANGER.public.text, **KEYS)
+    assert dashboard.get("/readyz").status == 200
+    signed.git("update-ref", OBSERVATIONS, yesterday)
+    wait_for(lambda: "they were rolled back to an earlier version" in dashboard.get("/").text, "its name")
+    assert dashboard.get("/readyz").status == 503
+    assert "drifted: 1 difference" in words(dashboard.get("/env/local/stacks/c").text)
+    signed.git("update-ref", OBSERVATIONS, today)
+    wait_for(lambda: dashboard.get("/readyz").status == 200, "them again")
+    other = serve(f"ledger:{signed.path}", DASHBOARD_OBSERVATIONS_KEYS=KEY.public.text, **KEYS)
+    assert "the observations of local cannot be trusted: they are not signed by the key" in words(other.get("/").text)
+    assert "drifted: 1 difference" not in words(other.get("/env/local/stacks/c").text)
 
 
 def test_a_ledger_that_was_pruned_and_whose_key_was_replaced_is_shown(

@@ -261,3 +261,71 @@ def test_an_audit_names_a_head_that_names_other_complete_deploys(remote: Remote,
     content.put()
     done = said(remote.clone().doit("audit", code=1).out)
     assert "the head names other complete deploys than the chain: one of them was changed" in done
+
+
+def _breaking(remote: Remote, *, plan: bool) -> str:
+    """A commit that reverts the last one, in which stack `c` fails: its plan, or its apply."""
+    job = remote.clone()
+    job.git("revert", "--no-edit", "HEAD")
+    fails = 'input = file("gone")' if plan else 'provisioner "local-exec" {\n    command = "false"\n  }'
+    job.write('stacks/c/broken.tf:resource "terraform_data" "no" {\n  ' + fails + "\n}\n")
+    found = job.commit("a revert, and c is broken")
+    remote.push(job)
+    return found
+
+
+@pytest.mark.parametrize("plan", [True, False], ids=["a plan fails", "an apply fails"])
+def test_a_reverted_commit_is_not_deployed_after_a_revert_that_failed_elsewhere(remote: Remote, *, plan: bool) -> None:
+    """The revert has nothing to apply to `a`; that something else in its pipeline failed does not matter to `a`."""
+    old = commit(remote, "2")
+    late = remote.clone()
+    new = _breaking(remote, plan=plan)
+    job = remote.clone()
+    job.doit("deploy", code=1, **pipeline(8))
+    assert head(remote)["partly"] == [{"commit": new, "but": ["c"]}]
+    late.git("fetch", "-q", "origin")
+    done = said(late.doit("deploy:a", code=1, **pipeline(7)).out)
+    assert f"{new[:8]} is deployed, and {old[:8]} is older: this would undo later deploys" in done
+    assert value(remote) == "1"
+    if plan:
+        assert re.search(rf" partly +- +commit {new[:8]}  all stacks but c$", job.doit("log").out, re.MULTILINE)
+    assert json.loads(remote.clone().doit("audit", "--json").out)["whole"] is True
+    named = version(remote)
+    if plan:
+        remote.clone().doit("deploy", code=1, **pipeline(9))
+        assert version(remote) == named, "the same again says nothing new"
+    mended = remote.clone()
+    mended.git("rm", "-q", "stacks/c/broken.tf")
+    mended.commit("c is mended")
+    remote.push(mended)
+    remote.clone().doit("deploy", **pipeline(10))
+    assert head(remote)["partly"] == []
+    assert head(remote)["complete"][0] == mended.git("rev-parse", "HEAD")
+
+
+def test_what_a_deploy_that_failed_has_not_judged_may_be_deployed(remote: Remote) -> None:
+    """The older pipeline brings `c` to its commit, which the newer one could not do."""
+    job = remote.clone()
+    job.write(f"stacks/c/main.tf:{resource('c2')}")
+    job.commit("c changes")
+    remote.push(job)
+    late = remote.clone()
+    _breaking(remote, plan=True)
+    remote.clone().doit("deploy", code=1, **pipeline(8))
+    late.git("fetch", "-q", "origin")
+    late.doit("deploy", **pipeline(7))
+    assert "c2" in (remote.base / "states/c-local.tfstate").read_text()
+
+
+def test_an_audit_names_a_head_without_a_deploy_that_the_chain_knows(remote: Remote) -> None:
+    commit(remote, "2")
+    _breaking(remote, plan=True)
+    remote.clone().doit("deploy", code=1, **pipeline(8))
+    content = Content.of(remote)
+    envelope = json.loads(content.head)
+    payload = json.loads(base64.b64decode(envelope["payload"])) | {"partly": []}
+    envelope["payload"] = base64.b64encode(canonical_json(payload)).decode()
+    content.head = canonical_json(envelope)
+    content.put()
+    done = said(remote.clone().doit("audit", code=1).out)
+    assert "the head names other deploys than the chain: one of them was changed" in done

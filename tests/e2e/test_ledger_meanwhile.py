@@ -95,3 +95,34 @@ def test_nothing_more_is_applied_once_the_lease_was_lost(deployed: Remote) -> No
     assert "was taken over" in said
     assert "c" not in [line.split()[0] for line in job.engine_calls("apply")]
     assert json.loads(deployed.clone().doit("audit", "--json").out)["whole"] is True
+
+
+def _spoil(remote: Remote, how: str, before: str) -> None:
+    """Take the lease from a deploy in the ways that a person, or a push by somebody else, can."""
+    if how == "released":
+        remote.clone().doit("allow=running", "reason=it hangs", "ledger", "release")
+    elif how == "rebuilt":
+        remote.clone().doit("allow=running", "reason=it hangs", "ledger", "release")
+        remote.clone().doit("reason=by mistake", "ledger", "rebuild")
+    elif how == "gone":
+        remote.git("update-ref", "-d", REF)
+    else:
+        remote.git("update-ref", REF, before if how == "put back" else "refs/heads/main")
+
+
+@pytest.mark.parametrize("how", ["released", "rebuilt", "gone", "put back", "no ledger"])
+def test_a_lease_that_is_lost_during_an_apply_stops_the_next_one(deployed: Remote, how: str) -> None:
+    """Nothing is to be written while the first stack is applied, so the run has to look."""
+    before = deployed.git("rev-parse", REF)
+    job, process = slow_deploy(deployed)
+    _spoil(deployed, how, before)
+    assert process.stdout is not None
+    noticed = next(line for line in process.stdout if line.startswith("nothing more is applied: "))
+    (deployed.base / "go-a").touch()
+    (deployed.base / "go-b").touch()
+    said = " ".join(process.communicate()[0].split())
+    assert process.returncode == 1
+    assert noticed.removeprefix("nothing more is applied: ").split(" of origin")[0].strip()[:40] in said
+    assert "nothing in this stack was changed" in said
+    assert "nothing was planned or applied" not in said, "a was applied"
+    assert [line.split()[0] for line in job.engine_calls("apply")] == ["a"]

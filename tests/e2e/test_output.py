@@ -108,6 +108,17 @@ def test_an_error_at_the_start_is_printed_where_standard_error_is_full(one: Repo
     assert "config error" in done.stdout
 
 
+@pytest.mark.parametrize("output", ["| true", "> /dev/full", ">&-"])
+def test_an_error_at_the_start_is_that_error_where_its_document_cannot_be_printed(one: Repository, output: str) -> None:
+    one.write("config/pipeline.yaml:version: 2\n" + "# much\n" * 9)
+    done = run(one, f"{{ $DOIT status --json; echo $? > .git/code; }} {output}; exit $(cat .git/code)")
+    assert done.returncode == 1
+    assert done.stderr.startswith("config error: version: ")
+    assert "  next: correct it, then run the same command again\n" in done.stderr
+    assert "dodo.py" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
 def test_a_closed_output_is_not_taken_by_another_file(changed: Repository) -> None:
     run(changed, "$DOIT deploy >&- 2>&- <&-")
     changed.doit("deploy")

@@ -357,6 +357,28 @@ def test_completion_is_printed_for_each_shell(one: Repository, shell: str) -> No
     assert done.out in (ROOT / "docs/reference.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("typed", "found"), [("tools/doit plan:", ["a"]), ("tools/doit gra", ["graph"]), ("doit sta", ["status"])]
+)
+def test_bash_completes_the_names_of_tasks_for_the_wrapper_too(one: Repository, typed: str, found: list[str]) -> None:
+    one.write("tools/doit:")
+    wrapper, name = one.path / "tools/doit", typed.split(maxsplit=1)[0]
+    wrapper.write_text(f'#!/bin/sh\nexec "{one.python}" -m doit "$@"\n')
+    wrapper.chmod(0o755)
+    (one.bin / "doit").symlink_to(wrapper)
+    completion = _doit(one, "tabcompletion").out
+    script = f"""{completion}
+    complete -p {name} >/dev/null || exit 9
+    COMP_LINE='{typed}' COMP_POINT={len(typed)} COMP_WORDBREAKS=' :'; _doit {name}; printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    environment = one.environment()
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=one.path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == found
+
+
 def test_outside_of_a_repository_the_first_step_is_named(one: Repository) -> None:
     folder = one.home / "elsewhere"
     folder.mkdir()

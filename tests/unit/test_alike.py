@@ -168,6 +168,7 @@ def test_what_the_engine_warns_of_and_mocks_of_many_stacks_are_told_once_in_ever
     assert len(warned) == 2
     assert "app/s00, app/s01".replace(",", "%2C") in warned[0]
     assert " and 45 more::Argument is deprecated" in warned[0]
+    assert "<summary>Planned with mocks, for review only, never applied: 50 stacks</summary>" in note.render(shown)
     assert shown.verdict == "50 plans (50 to change), 50 with mocks."
     part = next(each for each in shown.warned if len(each.stacks) == 1)
     assert (part.stacks, part.text) == ([names[-1]], "Value for undeclared variable")

@@ -92,6 +92,22 @@ def test_plans_that_are_deployed_are_watched_where_that_works(run_of: Callable[.
     assert "variables" not in pipeline(run, Purpose.PLAN)[".plan"]
 
 
+@pytest.mark.parametrize(
+    ("number", "purpose", "said"),
+    [
+        (1, Purpose.PLAN, "ci        1 job plans 1 stack"),
+        (3, Purpose.PLAN, "ci        3 jobs plan 3 stacks"),
+        (1, Purpose.DEPLOY, "ci        1 job plans 1 stack; 1 job deploys 1 stack"),
+        (1, Purpose.DRIFT, "ci        1 job checks for drift in 1 stack"),
+    ],
+)
+def test_what_was_written_is_counted_in_english(
+    run_of: Callable[..., Run], number: int, purpose: Purpose, said: str
+) -> None:
+    run = run_of({f"s{place}": [] for place in range(number)})
+    assert ci.write(run, purpose, "gitlab").splitlines()[0] == said
+
+
 def test_of_more_than_50_upstreams_a_deploy_waits_for_all_with_no_job_needing_more_than_50(
     run_of: Callable[..., Run],
 ) -> None:

@@ -307,9 +307,26 @@ def test_a_rewritten_branch_is_not_pushed_over(server: GitServer) -> None:
     git(server.repository, "update-ref", REF, base.token)  # an ancestor: a plain push would fast-forward it
     with pytest.raises(MovedError):
         writer.write(second, b"head 3", {}, [])
-    with pytest.raises(UnreachableError, match="older version"):
-        writer.read()
+    assert writer.read() == base, "the server that takes pushes has it, so it is no outdated answer"
     assert git(server.repository, "rev-parse", REF) == base.token
+
+
+def test_a_branch_that_is_removed_is_gone(server: GitServer) -> None:
+    base = begun(server)
+    writer = home(server.folder / "first")
+    writer.write(base, b"head 2", {}, [])
+    git(server.repository, "update-ref", "-d", REF)
+    assert writer.read() is None
+
+
+def test_who_may_not_push_cannot_tell_a_rewritten_branch_from_an_outdated_answer(server: GitServer) -> None:
+    base = begun(server)
+    home(server.folder / "first").write(base, b"head 2", {}, [])
+    reader = home(server.clone("second", url=server.with_login(READER)))
+    assert reader.read() is not None
+    git(server.repository, "update-ref", "-d", REF)
+    with pytest.raises(UnreachableError, match="it was there a moment ago"):
+        reader.read()
 
 
 def test_a_stale_replica_is_not_believed(server: GitServer) -> None:

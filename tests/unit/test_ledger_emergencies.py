@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.ledger import machine, order, record
+from tasks.ledger.completed import Completed
 from tasks.ledger.machine import Batch, Me
-from tasks.ledger.order import Completed
 from tasks.ledger.record import Begun, Change, Head, Kind, Record
 from tests.emergencymodel import play
 from tests.ledgermodel import BrokenError
@@ -34,6 +34,11 @@ def test_no_emergency_is_forgotten(seed: int) -> None:
 @pytest.mark.parametrize("seed", [*range(ROUNDS), 456, 862])
 def test_what_is_recorded_under_another_lease_is_not_undone(seed: int) -> None:
     play(seed, hurried=True)
+
+
+@pytest.mark.parametrize("seed", range(ROUNDS))
+def test_a_deploy_whose_plans_failed_counts_where_it_had_nothing_to_do(seed: int) -> None:
+    play(seed, hurried=bool(seed % 2), unplanned=True)
 
 
 def test_an_older_receipt_that_is_written_with_an_announcement_does_not_end_it() -> None:
@@ -72,19 +77,27 @@ def _overlook_what_others_record(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order, "is_overtaken", lambda *_: False)
 
 
-def _name_no_complete_deploy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Completed, "among", lambda _self, known: tuple(known))
-
-
 @pytest.mark.parametrize("hurried", [False, True])
 @pytest.mark.parametrize("seed", [559, 968])
 def test_the_judge_sees_an_older_deploy_after_one_that_had_nothing_to_do(
     monkeypatch: pytest.MonkeyPatch, seed: int, *, hurried: bool
 ) -> None:
     play(seed, hurried=hurried)
-    _name_no_complete_deploy(monkeypatch)
-    with pytest.raises(BrokenError, match="after all of"):
+    monkeypatch.setattr(Completed, "among", lambda _self, known: tuple(known))
+    with pytest.raises(BrokenError, match="has left right"):
         play(seed, hurried=hurried)
+
+
+@pytest.mark.parametrize("hurried", [False, True])
+@pytest.mark.parametrize("seed", [2371, 7200])
+def test_the_judge_sees_an_older_deploy_after_one_that_failed_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, seed: int, *, hurried: bool
+) -> None:
+    play(seed, hurried=hurried, unplanned=True)
+    under = Completed.under
+    monkeypatch.setattr(Completed, "under", lambda self, head: head if self.but is not None else under(self, head))
+    with pytest.raises(BrokenError, match="has left right"):
+        play(seed, hurried=hurried, unplanned=True)
 
 
 @pytest.mark.parametrize("hurried", [False, True])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.ledger import machine, record
+from tasks.ledger.completed import Completed
 from tasks.ledger.machine import (  # fmt: skip
     Announce,
     Batch,
@@ -25,7 +26,6 @@ from tasks.ledger.machine import (  # fmt: skip
     Trouble,
     Written,
 )
-from tasks.ledger.order import Completed
 from tasks.ledger.record import Begun, Head, Lease
 from tests.ledgermodel import BrokenError, play
 

@@ -179,6 +179,42 @@ def test_many_entries_are_found_through_pages(home: Callable[[], StoreHome]) -> 
     assert [number for number, _ in home().entries(version, after=299)] == [300, 301]
 
 
+class _Slow(Folder):
+    """A folder that takes its time, and counts what is read at once and in all."""
+
+    now, most, reads = 0, 0, 0
+    lock = threading.Lock()
+
+    def read(self, path: str) -> tuple[bytes | None, str | None]:
+        """The file, after a while."""
+        with self.lock:
+            self.now, self.reads = self.now + 1, self.reads + 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.002)
+        found = super().read(path)
+        with self.lock:
+            self.now -= 1
+        return found
+
+
+def test_entries_are_read_sixteen_at_a_time_and_only_some_ahead(tmp_path: Path) -> None:
+    written = [(number, b"entry %d" % number) for number in range(1, 301)]
+    StoreHome(Folder(tmp_path, durable=False)).write(None, b"head", {}, written)
+    place = _Slow(tmp_path, durable=False)
+    slow = StoreHome(place)
+    version = slow.read()
+    assert version is not None
+    entries = slow.entries(version)
+    next(entries)
+    assert place.reads < 64
+    assert [(1, b"entry 1"), *entries] == written
+    assert place.most == 16
+    (tmp_path / "objects" / (digest := sha256(b"entry 200").hexdigest())[:2] / digest[2:]).unlink()
+    found = []
+    with pytest.raises(BrokenError, match="has no entry 200, which its head names"):
+        found.extend(slow.entries(version))
+
+
 def test_old_entries_are_dropped_and_the_others_stay(home: Callable[[], StoreHome]) -> None:
     first = home()
     version = first.write(None, b"head 0", {"shards/3f.json": b"{}"}, [(1, b"entry 1")])

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.base.errors import LedgerError
 from tasks.ledger import troubles
-from tasks.ledger.machine import Failed, Trouble
+from tasks.ledger.machine import Failed, Look, Trouble
 from tasks.ledger.record import Record
 from tasks.run.writebehind import WriteBehind
 
@@ -26,6 +26,8 @@ class Ledger:
         self.foreign, self.reads = 0, 0
         self.held = {"web": record("c1"), "db": record("c2")}
         self.failed: list[Failed] = []
+        self.said: list[str] = []
+        self.waiting, self.untrusted = 1, False
         self.flushed = threading.Semaphore(0)
 
     def queue(self) -> None: ...
@@ -36,6 +38,13 @@ class Ledger:
 
     def flush(self) -> list[Failed]:
         self.flushed.release()
+        return self.failed
+
+    def handle(self, event: object) -> list[Failed]:
+        assert event == Look()
+        self.flushed.release()
+        if self.untrusted:
+            raise troubles.untrusted("origin", "it is not a ledger")
         return self.failed
 
     def records(self, stacks: object) -> dict[str, Record]:
@@ -53,7 +62,10 @@ def ledger() -> Ledger:
 
 
 def behind(ledger: Any, applied: set[str]) -> WriteBehind:
-    run: Any = SimpleNamespace(project=SimpleNamespace(stacks=["web", "db"]), applied=applied)
+    ledger.said = []
+    run: Any = SimpleNamespace(
+        project=SimpleNamespace(stacks=["web", "db"]), applied=applied, say=ledger.said.append
+    )  # fmt: skip
     found = WriteBehind(run, ledger, ledger, ledger, every=0.01)
     found.begin(dict(ledger.held))
     return found
@@ -90,20 +102,32 @@ def test_nothing_is_read_while_nobody_else_writes(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("trouble", [Trouble.TAKEN, Trouble.WENT_BACK, Trouble.REPLACED, Trouble.MISSING])
-def test_without_the_lease_nothing_more_is_applied(ledger: Ledger, trouble: Trouble) -> None:
+@pytest.mark.parametrize("waiting", [0, 1], ids=["nothing to write", "a receipt to write"])
+def test_without_the_lease_nothing_more_is_applied(ledger: Ledger, trouble: Trouble, waiting: int) -> None:
     made = behind(ledger, set())
-    ledger.failed = [Failed(trouble)]
+    ledger.failed, ledger.waiting = [Failed(trouble)], waiting
     after_writes(ledger, made)
     with pytest.raises(LedgerError) as refused:
         made.require_ours("db")
     assert refused.value.problem.stack == "db"
     assert refused.value.problem.untouched == "nothing in this stack was changed"
     assert made.lost is not None
+    assert ledger.said == [f"nothing more is applied: {made.lost.message}"], "said at once, and once"
+
+
+def test_a_ledger_that_cannot_be_trusted_any_more_has_no_lease(ledger: Ledger) -> None:
+    made = behind(ledger, set())
+    ledger.untrusted, ledger.waiting = True, 0
+    after_writes(ledger, made)
+    with pytest.raises(LedgerError, match="cannot be trusted") as refused:
+        made.require_ours("db")
+    assert refused.value.problem.untouched == "nothing in this stack was changed"
 
 
 @pytest.mark.parametrize("trouble", [Trouble.UNREACHABLE, Trouble.DENIED, Trouble.CROWDED, Trouble.NO_KEY])
-def test_a_ledger_that_does_not_answer_now_still_has_the_lease(ledger: Ledger, trouble: Trouble) -> None:
+@pytest.mark.parametrize("waiting", [0, 1], ids=["nothing to write", "a receipt to write"])
+def test_a_ledger_that_does_not_answer_now_still_has_the_lease(ledger: Ledger, trouble: Trouble, waiting: int) -> None:
     made = behind(ledger, set())
-    ledger.failed = [Failed(trouble)]
+    ledger.failed, ledger.waiting = [Failed(trouble)], waiting
     after_writes(ledger, made)
     made.require_ours("db")

@@ -94,7 +94,9 @@ class Ledger(Model):
         " affected.",
     )
     every: Annotated[float, Field(ge=1, le=3600)] = Field(
-        30, description="Seconds between two writes while a deploy runs; the last write comes before the run ends."
+        30,
+        description="Seconds between two writes, or looks at what others wrote, while a deploy runs; the last comes"
+        " before the run ends.",
     )
     wait: Seconds = Field(0, description="Seconds that a deploy waits while another pipeline is deploying.")
     public: bool = Field(

@@ -35,17 +35,18 @@ function server(location: string): [string, Fetch] {
 
 function ledger(location: string, pause: number): Source {
   const keys = words(env.DASHBOARD_LEDGER_KEYS);
+  const observations = words(env.DASHBOARD_OBSERVATIONS_KEYS);
   if (/^(https?|s3):\/\//.test(location)) {
     const environments = words(env.DASHBOARD_ENVIRONMENTS);
     if (environments.length === 0)
       throw new Error('DASHBOARD_ENVIRONMENTS must name the environments of a ledger on a server');
     const [address, get] = server(location);
     const home = new StoreLedger(webFiles(address, get), () => Promise.resolve(environments));
-    return new LedgerSource(address, home, keys, pause);
+    return new LedgerSource(address, home, keys, observations, pause);
   }
   const isGit = existsSync(join(location, '.git')) || existsSync(join(location, 'objects'));
   const home: LedgerHome = isGit ? new GitLedger(location) : new StoreLedger(...folderFiles(location));
-  return new LedgerSource(location, home, keys, pause);
+  return new LedgerSource(location, home, keys, observations, pause);
 }
 
 function words(value: string | undefined): string[] {

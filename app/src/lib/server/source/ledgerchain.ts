@@ -34,7 +34,7 @@ export interface Entry {
   facts: Record<string, unknown>;
 }
 
-interface Envelope {
+export interface Envelope {
   type: string;
   content: Buffer;
   signatures: { keyid: string; sig: string }[];
@@ -162,7 +162,7 @@ function parsedHead(content: Buffer): Head {
   };
 }
 
-function opened(data: Buffer, type: string, what: string): Envelope {
+export function opened(data: Buffer, type: string, what: string): Envelope {
   const value = object(parsed(data.toString('utf8')));
   if (text(value.payloadType) !== type) throw new Error(`${what} cannot be read`);
   const signatures = Array.isArray(value.signatures) ? value.signatures.map(object) : [];
@@ -173,7 +173,7 @@ function opened(data: Buffer, type: string, what: string): Envelope {
   };
 }
 
-function signedBy(envelope: Envelope, key: string): boolean {
+export function signedBy(envelope: Envelope, key: string): boolean {
   const kind = Buffer.from(envelope.type);
   const message = Buffer.concat([
     Buffer.from(`DSSEv1 ${kind.length} `),
@@ -196,6 +196,6 @@ function publicKey(key: string): KeyObject | null {
   return raw.length === 32 ? createPublicKey({ key: Buffer.concat([SPKI, raw]), format: 'der', type: 'spki' }) : null;
 }
 
-function keyId(key: string): string {
+export function keyId(key: string): string {
   return sha256(Buffer.from(key, 'base64')).slice(0, 16);
 }

@@ -7,7 +7,7 @@ import type { Receipts } from './ledgerrecords';
 import type { Fetch } from './transport';
 
 const MOST = 256 * 1024 * 1024;
-const REF = /^refs\/(?:heads|remotes\/[^/]+)\/doit-tofu\/([^/]+)\/ledger$/;
+const REF = /^refs\/(?:heads|remotes\/[^/]+)\/doit-tofu\/([^/]+)\/(ledger|observations)$/;
 const ADDED = /^:\d{6} \d{6} [0-9a-f]+ ([0-9a-f]+) [AM]\tentries\/(\d+)$/;
 const DIGEST = /^[0-9a-f]{64}$/;
 const AT_ONCE = 16;
@@ -25,6 +25,8 @@ export interface LedgerHome {
   environments(): Promise<string[]>;
   /** The newest version; null without one. */
   read(environment: string): Promise<Version | null>;
+  /** The newest version of the observations beside it; null without any. */
+  observations(environment: string): Promise<Version | null>;
   /** The entries after a number, oldest first. */
   entries(environment: string, version: Version, after: number): Promise<Entries>;
   /** The receipts in the shards that a head names by their digests. */
@@ -40,15 +42,27 @@ export class GitLedger implements LedgerHome {
   async environments(): Promise<string[]> {
     const listed = await this.git('for-each-ref', '--format=%(refname)', 'refs/heads', 'refs/remotes');
     this.refs.clear();
+    const environments = new Set<string>();
     for (const name of listed.toString('utf8').split('\n')) {
-      const found = REF.exec(name);
-      if (found?.[1] && !this.refs.get(found[1])?.startsWith('refs/remotes/')) this.refs.set(found[1], name);
+      const [, environment, part] = REF.exec(name) ?? [];
+      if (!environment) continue;
+      if (part === 'ledger') environments.add(environment);
+      const key = `${environment}/${part}`;
+      if (!this.refs.get(key)?.startsWith('refs/remotes/')) this.refs.set(key, name);
     }
-    return [...this.refs.keys()];
+    return [...environments];
   }
 
-  async read(environment: string): Promise<Version | null> {
-    const ref = this.refs.get(environment);
+  read(environment: string): Promise<Version | null> {
+    return this.version(`${environment}/ledger`);
+  }
+
+  observations(environment: string): Promise<Version | null> {
+    return this.version(`${environment}/observations`);
+  }
+
+  private async version(key: string): Promise<Version | null> {
+    const ref = this.refs.get(key);
     if (ref === undefined) return null;
     const token = (await this.git('rev-parse', '--verify', `${ref}^{commit}`)).toString('utf8').trim();
     const [head] = await this.objects([`${token}:head`]);
@@ -143,8 +157,16 @@ export class StoreLedger implements LedgerHome {
     return this.names();
   }
 
-  async read(environment: string): Promise<Version | null> {
-    const content = await this.get(`${environment}/ledger/head`);
+  read(environment: string): Promise<Version | null> {
+    return this.version(`${environment}/ledger`);
+  }
+
+  observations(environment: string): Promise<Version | null> {
+    return this.version(`${environment}/observations`);
+  }
+
+  private async version(folder: string): Promise<Version | null> {
+    const content = await this.get(`${folder}/head`);
     if (content === null) return null;
     const end = content.indexOf(10);
     if (end < 0) throw new Error('it is not a ledger');

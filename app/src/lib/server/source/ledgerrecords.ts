@@ -8,14 +8,14 @@ const EVENTS: Record<string, string> = { deploy: 'deploy', verify: 'verify', des
 /** Receipts by stack: the shards of a ledger. */
 export type Receipts = Map<string, Json>;
 
-/** An overview as `overview.json` has it. */
-export function overviewOf(head: Head, receipts: Receipts, entries: Entry[]): Json {
+/** An overview as `overview.json` has it; `drift` are facts by stack, of observations. */
+export function overviewOf(head: Head, receipts: Receipts, entries: Entry[], drift: Map<string, Json>): Json {
   const latest = new Map<string, Entry>();
   for (const entry of entries) if (entry.stack !== null && entry.kind === 'deploy') latest.set(entry.stack, entry);
   const names = new Set([...receipts.keys(), ...head.begun]);
   const stacks = [...names].sort().map((name): [string, Json] => {
     const receipt = receipts.get(name) ?? {};
-    return [name, stackOf(head, name, receipt, latest.get(name))];
+    return [name, { ...stackOf(head, name, receipt, latest.get(name)), ...drift.get(name) }];
   });
   const commits = [...receipts.values()].map((receipt) => text(object(receipt.deployed).at)).sort();
   const newest = [...receipts.values()].find((receipt) => text(object(receipt.deployed).at) === commits.at(-1));

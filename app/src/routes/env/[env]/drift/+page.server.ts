@@ -19,17 +19,26 @@ export async function load({ params, parent }) {
   // A deploy since the check has put right what it found; the overview knows that, and also what has no record here.
   const current = (found: Found[]) => found.filter((item) => status.get(item.stack)?.status === 'drifted');
   const gone = [...groups.fresh, ...groups.known].filter((item) => status.get(item.stack)?.status === 'none');
-  const named = new Set([...groups.fresh, ...groups.known].map((item) => item.stack));
-  const unnamed = stacks
-    .filter((stack) => stack.drift?.status === 'drifted' && !named.has(stack.name))
-    .map((stack): Found => {
-      const { text = '', since = '' } = stack.drift ?? {};
-      return { stack: stack.name, address: text, class: '', severity: '', delta: 'known', since, ignored: null };
-    });
+  /** What the overview alone knows of, without addresses. */
+  const factsOf = (state: string, named: Set<string>) =>
+    stacks
+      .filter((stack) => stack.drift?.status === state && !named.has(stack.name))
+      .map((stack): Found => {
+        const { text = '', since = '' } = stack.drift ?? {};
+        return { stack: stack.name, address: text, class: '', severity: '', delta: 'known', since, ignored: null };
+      });
+  const unnamed = factsOf('drifted', new Set([...groups.fresh, ...groups.known].map((item) => item.stack)));
   const fresh = current(groups.fresh);
   const known = [...current(groups.known), ...unnamed];
-  const undeployed = groups.undeployed.filter((item) => status.get(item.stack)?.status !== 'none');
+  const undeployed = [
+    ...groups.undeployed.filter((item) => status.get(item.stack)?.status !== 'none'),
+    ...factsOf('undeployed', new Set(groups.undeployed.map((item) => item.stack)))
+  ];
   const last = lines[0] ? listed(lines[0]) : null;
+  // A ledger has no runs of checks, but what each of them found.
+  const checked = stacks.flatMap(({ drift, driftCheck }) => [drift?.at, driftCheck?.at].filter(Boolean)).sort();
+  const failed = stacks.some(({ driftCheck }) => driftCheck?.status === 'failed');
+  const outcome = last?.status ?? { state: failed ? 'unchecked' : 'ok', number: 0 };
   const shown = <Item>(items: Item[]) => ({ items: items.slice(0, MOST), total: items.length });
   return {
     fresh: shown(fresh),
@@ -44,7 +53,8 @@ export async function load({ params, parent }) {
     together: groupWays(checks, (stack) => status.get(stack)?.status === 'drifted'),
     checks: lines.length,
     last,
-    headline: last && headline(last.status, fresh.length + known.length, undeployed.length),
+    checkedAt: checked.at(-1) ?? null,
+    headline: headline(outcome, fresh.length + known.length, undeployed.length),
     runs: lines.slice(0, 10).map(listed)
   };
 }
