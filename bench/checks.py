@@ -1,8 +1,9 @@
-"""Thousands of checks at once: `python bench/checks.py [--checks N] [--seconds S] [--only bare,http,https,pods]`.
+"""Thousands of checks at once: `python bench/checks.py [--checks N] [--seconds S] [--only bare,http,https,pods,each]`.
 
 A server in a process of its own answers every request after the same number of seconds, so that checks that cost
 nothing would all be done then. What is more is ours: the processor time of this process says how much of it. `https`
-trusts the usual CAs and one more, `pods` is the answer of a Kubernetes API over TLS, its address from a kubeconfig.
+trusts the usual CAs and one more, `pods` is the answer of a Kubernetes API over TLS, its address from a kubeconfig; all
+of them ask for the same pods, and in `each` no two do.
 `bare` is `requests.get` in a thread for each, as little as a check with this client can take.
 """
 
@@ -50,7 +51,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     options.add_argument("--checks", type=int, default=5_000)
     options.add_argument("--seconds", type=float, default=10.0, help="until the server answers")
-    options.add_argument("--only", default="bare,http,https,pods")
+    options.add_argument("--only", default="bare,http,https,pods,each")
     options.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.serve:
@@ -68,10 +69,12 @@ def main() -> None:
             assert server.stdout is not None
             plain, secure = (int(port) for port in server.stdout.readline().split())
             _kubeconfig(base, secure)
+            pods = {"kind": "kubernetes_pods", "kubeconfig": str(base / "kubeconfig")}
             kinds = {
                 "http": {"kind": "http", "url": f"http://{_HOST}:{plain}/"},
                 "https": {"kind": "http", "url": f"https://{_HOST}:{secure}/"},
-                "pods": {"kind": "kubernetes_pods", "selector": "app=web", "kubeconfig": str(base / "kubeconfig")},
+                "pods": {**pods, "selector": "app=web"},
+                "each": {**pods, "selector": "app=web-{number}"},
             }
             for name in chosen.only.split(","):
                 if name == "bare":
@@ -85,7 +88,10 @@ def main() -> None:
 
 def _measure(name: str, keys: dict[str, str], number: int, seconds: float) -> None:
     limits = {"look_timeout": 600, "timeout": 600}
-    checks = [registry.parse({**keys, **limits}) for _ in range(number)]
+    checks = [
+        registry.parse({**{key: text.format(number=count) for key, text in keys.items()}, **limits})
+        for count in range(number)
+    ]
     progress = [waiting.Progress(check.title()) for check in checks]
     began = time.perf_counter(), time.process_time()
     outcomes = waiting.all_of(checks, _looking(Stop(print), Masker()), progress)
