@@ -315,10 +315,9 @@ class World:
         refused = set[str]()
         for name, plan in plans.items():
             yield "between stacks"
-            if not process.state.holds:
+            if not process.state.holds or process.state.known is None:  # lost, or the ledger was put back
                 process.trouble = Trouble.TAKEN
                 break
-            assert process.state.known is not None
             newest = self.records_of(process.state.known)
             if self.is_passed(process, name):
                 self.count("a newer deploy meanwhile")

@@ -201,20 +201,23 @@ class GitHome:
                     raise
                 found = self._newest()
         if found is None and self._seen:
-            self._doubt("is gone, or this answer is outdated: it was there a moment ago")
+            self._doubt(None, "is gone, or this answer is outdated: it was there a moment ago")
         return found
 
-    def _doubt(self, what: str) -> None:
+    def _doubt(self, commit: str | None, what: str) -> None:
         """Take an answer for that of a replica which is behind, unless the server that takes pushes gives it, too.
+
+        Args:
+            commit: Where the ref is by that answer; None if it is gone.
+            what: The doubt.
 
         Raises:
             UnreachableError: It may be outdated.
         """
         if "push" in self._accepted:
             where, settings = self.clone.pushing(self._settings)
-            newest = self._seen[-1]
-            tried = self._pushed(settings, where, f"--force-with-lease={self.ref}:{newest}", newest, "--dry-run")
-            if not tried.ok and isinstance(self._failure("push", tried, settings), MovedError):
+            lease = f"--force-with-lease={self.ref}:{commit or ''}"
+            if self._pushed(settings, where, lease, commit or self._seen[-1], "--dry-run").ok:
                 return
         raise UnreachableError(f"{self.name} {what}")
 
@@ -264,7 +267,8 @@ class GitHome:
         commit, head = found
         if commit in self._seen[:-1]:
             self._doubt(
-                "returned an older version than a moment ago: this answer is outdated, or the branch was rewritten"
+                commit,
+                "returned an older version than a moment ago: this answer is outdated, or the branch was rewritten",
             )
         self._saw(commit)
         return Version(commit, head)

@@ -329,7 +329,10 @@ def _fetched(state: State, head: Head | None) -> Step:
     marks = [*([state.seen] if state.seen else []), *([Mark.of(state.known)] if state.known else [])]
     if not all(mark.leads_to(head) for mark in marks):
         replaced = any(mark.ledger != head.ledger for mark in marks)
-        return _kept(state), (Failed(Trouble.REPLACED if replaced else Trouble.WENT_BACK),)
+        # What would be written is made for the version that was known: nothing is, until that is there again.
+        return replace(_kept(state), known=None, seen=marks[-1]), (
+            Failed(Trouble.REPLACED if replaced else Trouble.WENT_BACK),
+        )
     if state.sent is not None and state.sent.write in head.recent:
         return _arrived(replace(state, known=head))
     # A write can only succeed while its base is the newest version.

@@ -101,14 +101,15 @@ class WriteBehind:
             for failed in failures:
                 if isinstance(failed, Failed) and failed.trouble in _UNPROTECTED:
                     self._lose(self._session.problem(failed))
-            self._compare()
+            if self.lost is None:
+                self._compare()
         except LedgerError as error:
             self._lose(error)
 
     def _lose(self, error: LedgerError) -> None:
         if self.lost is None:
             self._run.say(f"nothing more is applied: {error.message}")
-        self.lost = error
+            self.lost = error
 
     def _compare(self) -> None:
         """Find the stacks that others have recorded, if they have written anything."""

@@ -342,6 +342,24 @@ def test_a_stale_replica_is_not_believed(server: GitServer) -> None:
     assert writer.read() == second
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["older", "none"])
+def test_a_stale_replica_is_not_believed_when_somebody_has_pushed_since(server: GitServer, *, known: bool) -> None:
+    """The server that takes pushes is elsewhere than this writer knows, but not where the replica says."""
+    base = begun(server) if known else None
+    git(server.folder, "clone", "-q", "--mirror", str(server.repository), "replica.git")
+    first = base or begun(server)
+    writer, other = home(server.folder / "first"), home(server.clone("second"))
+    second = writer.write(first, b"head 2", {}, [])
+    assert writer.read() == second
+    assert other.read() == second
+    third = other.write(second, b"head 3", {}, [])
+    server.replica = server.folder / "replica.git"
+    with pytest.raises(UnreachableError, match="outdated"):
+        writer.read()
+    server.replica = None
+    assert writer.read() == third
+
+
 def test_a_replica_that_does_not_know_the_new_ledger_yet(server: GitServer) -> None:
     git(server.folder, "clone", "-q", "--mirror", str(server.repository), "replica.git")
     begun(server)

@@ -17,6 +17,7 @@ from tasks.ledger.machine import (  # fmt: skip
     Fetch,
     Fetched,
     Finish,
+    Flush,
     Held,
     Lost,
     Me,
@@ -26,7 +27,8 @@ from tasks.ledger.machine import (  # fmt: skip
     Trouble,
     Written,
 )
-from tasks.ledger.record import Begun, Head, Lease
+from tasks.ledger.machine import Record as Recorded
+from tasks.ledger.record import Begun, Change, Head, Kind, Lease
 from tests.ledgermodel import BrokenError, play
 
 if TYPE_CHECKING:
@@ -69,6 +71,34 @@ def test_the_name_of_a_complete_deploy_that_is_denied_is_not_written() -> None:
     state, _ = machine.step(state, Finish(completed=Completed("c2")))
     state, effects = machine.step(state, machine.Denied())
     assert effects == (Failed(Trouble.DENIED),)
+    assert not state.settled
+
+
+@pytest.mark.parametrize("event", [Flush(), Finish()])
+@pytest.mark.parametrize("other", [{"sequence": 1}, {"ledger": "1" * 32}], ids=["put back", "replaced"])
+def test_nothing_is_written_over_a_ledger_that_was_put_back_or_replaced(
+    event: machine.Event, other: dict[str, object]
+) -> None:
+    """The content that this run would write is made for the version that it knows."""
+    known = EMPTY.model_copy(update={"sequence": 2, "chain": "d"})
+    state, _ = machine.step(State(ME), Fetched(known))
+    state, _ = machine.step(state, Announce(WEB, "now"))
+    state, _ = machine.step(
+        state,
+        Written(
+            known.model_copy(
+                update={"lease": Lease(holder=ME.holder, run=ME.run, label="7", since="now"), "begun": WEB}
+            )
+        ),
+    )
+    state, _ = machine.step(state, Recorded(Change(Kind.DEPLOY, "1", "", "web")))
+    state, effects = machine.step(state, machine.Look())
+    found = EMPTY.model_copy(update=other)
+    for _ in range(2):
+        state, effects = machine.step(state, Fetched(found))
+        assert [type(effect) for effect in effects] == [Failed]
+        state, effects = machine.step(state, event)
+        assert [type(effect) for effect in effects] == [Fetch]
     assert not state.settled
 
 
