@@ -228,7 +228,9 @@ class Emergencies(World):
             if item is None or item.change != self.queued.get(run, {}).get(name):
                 return True
             known = {*self.unseen.get(run, {}).get(name, ()), *(deployed(before.receipt) if before else ())}
-            if not known.issuperset(deployed(item.receipt)[1:]):
+            disk = self.used.get(run)
+            known |= set(deployed(self._receipt(disk, name)) if disk is not None and name in disk.receipts else ())
+            if not known.issuperset(deployed(item.receipt)):
                 return True
         return False
 

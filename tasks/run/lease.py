@@ -132,5 +132,5 @@ def is_crossed(unseen: Collection[str], before: Held | None, here: receipts.Reco
         item: Its record now.
     """
     known = {*unseen, *(deployed(before.receipt) if before is not None else ())}
-    known |= set(deployed(here.receipt)[1:] if here is not None else ())
-    return not known.issuperset(deployed(item.receipt)[1:])
+    known |= set(deployed(here.receipt) if here is not None else ())
+    return not known.issuperset(deployed(item.receipt))
