@@ -152,7 +152,7 @@ class Recording:
 
     def beyond(self, here: Iterable[str]) -> dict[str, list[str]] | None:
         """The stacks that are deployed, but not in the code, and their commits; None if the ledger cannot tell."""
-        if self.unread is None and self.session.head is not None:
+        if self._usable is not None:
             with suppress(DeployError):
                 return beyond.stacks(self.session, self._copy, self._run.project.stacks, here)
         return None
@@ -160,8 +160,12 @@ class Recording:
     @property
     def complete(self) -> Sequence[str]:
         """The commits of the last complete deploys, the latest first; none if the ledger was not read."""
-        head = self.session.head if self.unread is None else None
-        return head.complete if head is not None else ()
+        return self._usable.complete if self._usable is not None else ()
+
+    @property
+    def _usable(self) -> Head | None:
+        """The newest head; None if the ledger was not read, or if the run goes on without it."""
+        return self.session.head if self.unread is None else None
 
     def _head(self) -> Head:
         head = self.session.head
@@ -180,7 +184,7 @@ class Recording:
 
     def besides(self, stack: str) -> list[str]:
         """The commits of deploys that a stack's receipt here does not know of, and of those that found it as wanted."""
-        head = self.session.head if self.unread is None else None
+        head = self._usable
         partly = [item.commit for item in head.partly if stack not in item.but] if head is not None else []
         return [commit for commit in (*self.unseen.get(stack, ()), *self.complete, *partly) if commit]
 
@@ -365,8 +369,7 @@ class Recording:
         self._behind.end()
         head = self.session.head
         left = head is not None and head.lease is not None and head.lease.holder == self.session.me.holder
-        named = head if whole and self.unread is None else None
-        done = completion.of(self._run, named, unproven) if named is not None else None
+        done = completion.of(self._run, self._usable, unproven) if whole and self._usable is not None else None
         written = self._announced is not False or left
         if not written and not self._unrecorded.noted and done is None:
             return None

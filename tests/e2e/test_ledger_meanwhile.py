@@ -126,3 +126,5 @@ def test_a_lease_that_is_lost_during_an_apply_stops_the_next_one(deployed: Remot
     assert "nothing in this stack was changed" in said
     assert "nothing was planned or applied" not in said, "a was applied"
     assert [line.split()[0] for line in job.engine_calls("apply")] == ["a"]
+    if how in ("released", "rebuilt"):
+        assert json.loads(deployed.clone().doit("audit", "--json").out)["whole"] is True, "nothing was written over it"
