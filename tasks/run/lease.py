@@ -122,15 +122,15 @@ def is_begun_since(known: Begun | None, item: Begun, me: str, own: Sequence[str 
     return not {*own, *(known.commits if known is not None else ())}.issuperset(item.commits)
 
 
-def is_crossed(unseen: Collection[str], before: Held | None, here: receipts.Record | None, item: Held) -> bool:
-    """Whether a receipt of ours, recorded with the announcement, met a deploy that this run has not read of.
+def is_crossed(read: Collection[str], before: Held | None, here: receipts.Record | None, item: Held) -> bool:
+    """Whether a record with our holder, written since this run read, names a deploy that this run does not know of.
 
     Args:
-        unseen: The commits that the receipt on this disk does not know of.
+        read: The commits that this run knows of besides those of the two receipts.
         before: The stack's record before the announcement.
         here: Its receipt on this disk.
         item: Its record now.
     """
-    known = {*unseen, *(deployed(before.receipt) if before is not None else ())}
+    known = {*read, *(deployed(before.receipt) if before is not None else ())}
     known |= set(deployed(here.receipt) if here is not None else ())
     return not known.issuperset(deployed(item.receipt))

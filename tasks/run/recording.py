@@ -281,11 +281,11 @@ class Recording:
     def _require_unmoved(self, before: Mapping[str, Held], stacks: Collection[str]) -> Mapping[str, Held]:
         """Refuse plans that were made before another pipeline deployed, not just this one; returns the records now."""
         now, me = self.session.records(self._run.project.stacks), self.session.me.holder
-        own = [self._run.revision.commit]
+        own = [self._run.revision.commit or ""]
+        sibling = {name: own for name, item in now.items() if not self._unrecorded.wrote(name, item.change)}
         moved = [
-            name for name, item in now.items()
-            if before.get(name) != item and (item.holder != me or lease.is_crossed(
-                self.unseen.get(name, ()), before.get(name), self._copy.found(name), item))
+            name for name, item in now.items() if before.get(name) != item and (item.holder != me or lease.is_crossed(
+                [*self.unseen.get(name, ()), *sibling.get(name, ())], before.get(name), self._copy.found(name), item))
         ]  # fmt: skip
         left = [
             name for name, item in self._head().begun.items() if name in self._run.project.stacks

@@ -63,6 +63,11 @@ class Unrecorded:
         """The stacks whose latest apply or check the ledger does not have."""
         return sorted({*self._noted, *self._sent})
 
+    def wrote(self, stack: str, change: str) -> bool:
+        """Whether a change of a stack is this run's: another job of its pipeline has the same holder."""
+        known = self._sent.get(stack) or self._copy.memory.stacks.get(stack)
+        return known is not None and known.change == change
+
     @property
     def is_sending(self) -> bool:
         """Whether something is queued that is not known to be in the ledger."""
