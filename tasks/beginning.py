@@ -89,6 +89,10 @@ def _prepare(course: Course, tasks: dict[str, Task], selected: list[str]) -> Non
         from . import build
 
         build.join(run, tasks, selected)
+    if run.asked.deploying and run.request.part is not Part.REPORT:
+        from . import deploy
+
+        deploy.refuse_unfit(run, selection.stacks(selection.reached(tasks, selected), "deploy"))
     if course.selected & set(STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
         from .history.recorder import Recorder
 

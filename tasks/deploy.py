@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from . import plan
 from .artifact import receipt, store
-from .base.errors import ArtifactRefusedError
+from .base.errors import ArtifactRefusedError, DeployError
 from .base.text import plural
 from .forges import gate
-from .run import checkblocks, commandline, stateguard
+from .run import checkblocks, commandline, hooks, stateguard
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
 from .run.commandline import COMMANDS
@@ -19,7 +19,7 @@ from .run.result import Result, Status
 from .run.selection import BARRIER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .applying import Applied
     from .artifact.affected import Assessment
@@ -81,6 +81,33 @@ def up_to_date(run: Run, stack: Stack) -> bool:
         return False
     assessment = assess_once(run, stack)
     return not assessment.affected and not assessment.unverified
+
+
+def refuse_unfit(run: Run, names: Iterable[str]) -> None:
+    """Refuse a deploy of stacks whose checks or hooks lack a variable or a client; where nothing is to do, none runs.
+
+    Raises:
+        ConfigErrors: Something is missing.
+    """
+    stacks = [run.project.stacks[name] for name in sorted(names)]
+    having = [stack for stack in stacks if stack.settings.verify or run.project.config.hooks]
+    if having:
+        from .run import lacking
+
+        lacking.refuse(run, having, lambda stack: _may_run(run, stack))
+
+
+def _may_run(run: Run, stack: Stack) -> bool:
+    """Whether this run may apply or check a stack, be it because of one that it needs."""
+    if commandline.forces():
+        return True
+    try:
+        return any(
+            not up_to_date(run, run.project.stacks[name]) or hooks.owed(run, STAGE, run.project.stacks[name])
+            for name in (stack.name, *run.project.graph.upstreams(stack.name))
+        )
+    except DeployError:
+        return True
 
 
 def plan_or_accept(run: Run, stack: Stack, forced: bool) -> Result:

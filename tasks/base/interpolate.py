@@ -89,6 +89,12 @@ def variables(value: Any) -> set[str]:
     return {name for name in found if name in os.environ}
 
 
+def unset(text: str) -> list[str]:
+    """The variables that a text refers to and that have no value: not set, and no default is written."""
+    found = (match for match in _TOKEN.finditer(text) if match["variable"] and not match["escaped"])
+    return [match["variable"] for match in found if match["default"] is None and match["variable"] not in os.environ]
+
+
 def _substitute(text: str, values: Mapping[str, Json], key: str, where: Where | None, *, lenient: bool = False) -> str:
     """Fill in both kinds in one pass, so that a filled-in value is never read as a placeholder itself.
 

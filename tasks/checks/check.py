@@ -6,7 +6,8 @@ import os
 import re
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, get_args
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -14,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from ..base.model import Model, Seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -33,7 +34,25 @@ def _names_a_secret(value: Json) -> Json:
     return name[1] if name else value
 
 
-SecretName = Annotated[str, BeforeValidator(_names_a_secret)]
+_SECRET = BeforeValidator(_names_a_secret)
+SecretName = Annotated[str, _SECRET]
+
+
+@dataclass(frozen=True)
+class Lack:
+    """What a check needs and does not find on this machine, before anything is applied.
+
+    Args:
+        text: What it is, as a sentence: `the environment variable X is not set`.
+        step: What to do about it.
+        key: The check's key that names it, if one does.
+        may_come: Whether an apply may still make it, as with a file.
+    """
+
+    text: str
+    step: str = ""
+    key: str | None = None
+    may_come: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,6 +168,24 @@ class Check(Model):
         10, description="Time limit of one look, in seconds."
     )
 
+    def lacks(self, root: Path) -> Iterator[Lack]:  # noqa: ARG002 - for kinds that read files
+        """What its looks need and would not find, asked before anything is applied: here, variables with secrets.
+
+        Templates are not filled in yet: a key with `{` in it says nothing.
+
+        Args:
+            root: The folder that paths are relative to: the repository's root.
+        """
+        for key, variable in self._secrets():
+            if not os.environ.get(variable):
+                yield Lack(f"the environment variable {variable} is not set", f"set {variable}", key)
+
+    def _secrets(self) -> Iterator[tuple[str, str]]:
+        """The keys that name a variable with a secret, each with that name."""
+        for key in _secret_keys(type(self)):
+            if (variable := getattr(self, key)) is not None:
+                yield key, variable
+
     @classmethod
     def prepare(cls) -> None:
         """Import what its looks need, before the first: thousands that begin at once would all wait for the imports."""
@@ -164,6 +201,20 @@ class Check(Model):
     def commands(self) -> tuple[str, ...]:
         """Shell commands for a closer look, used if the observation has none."""
         return ()
+
+
+@cache
+def _secret_keys(kind: type[Check]) -> tuple[str, ...]:
+    """The keys of a kind that are a `SecretName`, whether or not they may be left out."""
+    return tuple(
+        name
+        for name, field_of in kind.model_fields.items()
+        if _SECRET in field_of.metadata or _is_marked(field_of.annotation)
+    )
+
+
+def _is_marked(annotation: Any) -> bool:
+    return any(part is _SECRET or _is_marked(part) for part in get_args(annotation))
 
 
 def shown(value: Json | Exception, most: int = 120) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -10,9 +11,12 @@ from pydantic import Field
 from ..base import process
 from ..base.errors import StoppedError
 from ..base.process import kept_environment
-from .check import Check, Observation, shown
+from .check import Check, Lack, Observation, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from .check import Look
 
 _LAST = 1 << 13
@@ -37,6 +41,13 @@ class CommandCheck(Check):
     def commands(self) -> tuple[str, ...]:
         """The command itself."""
         return (shlex.join(self.command),)
+
+    def lacks(self, root: Path) -> Iterator[Lack]:
+        """The secrets, and the program."""
+        yield from super().lacks(root)
+        program = self.command[0]
+        if "{" not in program and shutil.which(root / program if "/" in program else program) is None:
+            yield Lack(f"{program} is not a program here", key="command", may_come=True)
 
     def observe(self, look: Look) -> Observation:
         """Run it once."""

@@ -13,10 +13,11 @@ from pydantic import Field, field_validator
 from ..base import urls
 from ..base.model import Seconds
 from . import jsonpath
-from .check import Check, Observation, SecretName, shown
+from .check import Check, Lack, Observation, SecretName, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from requests import Response
 
@@ -90,6 +91,12 @@ class HttpCheck(Check):
         for path in value:
             jsonpath.parse(path)
         return value
+
+    def lacks(self, root: Path) -> Iterator[Lack]:
+        """The secrets, and the file of its CAs."""
+        yield from super().lacks(root)
+        if self.ca_file and "{" not in self.ca_file and not (root / self.ca_file).is_file():
+            yield Lack(f"{self.ca_file} does not exist", key="ca_file", may_come=True)
 
     @classmethod
     def prepare(cls) -> None:

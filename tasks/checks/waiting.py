@@ -108,9 +108,11 @@ class _Wait:
         progress.in_a_row = progress.in_a_row + 1 if found.met else 0
         progress.seen = shown(found.text, 500)
         why = self._why_it_ended(found, stopped=stopped)
-        left = self.deadline - time.monotonic()
+        now = time.monotonic()
+        left = self.deadline - now
         if why is None and left < check.interval:
-            why = f"last of {plural(progress.looks, 'look')} in {check.timeout:g} s"
+            spent = f"last of {plural(progress.looks, 'look')} in {now - self.began:.0f} s"
+            why = spent if check.timeout else "looked once"
             if found.met:
                 why = f"true {progress.in_a_row} of {check.consecutive} times in a row; {why}"
         if why is not None:

@@ -31,6 +31,17 @@ def wrong(project: Project) -> Iterator[ConfigError]:
                         yield project.loaded.error(problem, "stacks", name, "verify", position, *path)
 
 
+def unset(project: Project, stack: Stack) -> Iterator[ConfigError]:
+    """Variables without a value in a stack's checks: only where these run must they be set."""
+    for position, check in enumerate(stack.settings.verify):
+        for path, text in _texts(_dumped(check)):
+            for name in interpolate.unset(text):
+                yield project.loaded.error(
+                    f"the environment variable {name} is not set", "stacks", stack.name, "verify", position, *path,
+                    next_step=f"set {name}, or add a default: ${{{name}:-value}}",
+                )  # fmt: skip
+
+
 def fill(project: Project, stack: Stack, position: int) -> Check:
     """A check of a stack with its templates filled in.
 

@@ -50,6 +50,19 @@ def check(project: Project) -> Iterator[ConfigError]:
                 yield project.loaded.error("an argument must not contain a NUL", "hooks", position, "command", number)
 
 
+def unset(project: Project, stage: str, stack: Stack) -> Iterator[ConfigError]:
+    """Variables without a value in a stack's hooks of a stage: only where these run must they be set."""
+    for position, hook in enumerate(project.config.hooks):
+        if hook.stage != stage or not any(fnmatchcase(stack.name, text) for text in hook.stacks):
+            continue
+        for number, text in enumerate(hook.command):
+            for name in interpolate.unset(text):
+                yield project.loaded.error(
+                    f"the environment variable {name} is not set", "hooks", position, "command", number,
+                    next_step=f"set {name}, or add a default: ${{{name}:-value}}",
+                )  # fmt: skip
+
+
 def around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Result:
     """A stage with its hooks and, if it or one of them failed, the hooks for failures.
 

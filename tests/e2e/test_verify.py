@@ -43,7 +43,7 @@ def test_a_failed_check_fails_the_run_stops_dependents_and_lets_others_end(build
     commit = repository.commit()
     done = repository.doit("deploy", code=1)
     assert "1 of 1 checks failed" in done.task("deploy", "a")
-    assert "status 503, expected 200 (last of 1 look in 0 s)" in done.task("deploy", "a")
+    assert "status 503, expected 200 (looked once)" in done.task("deploy", "a")
     assert "not run: deploy:a failed" in done.task("deploy", "b")
     assert repository.json("receipts", "c.json")["outcome"] == "applied"
     plan = repository.json("receipts", "a.json")["plan_sha256"]
@@ -231,7 +231,7 @@ def test_another_distribution_brings_a_kind_of_its_own(build: Build, tmp_path: P
     )
     repository.variables["PYTHONPATH"] = str(packages)
     done = repository.doit("deploy", code=1)
-    assert "said.txt: it says 'prod' (last of 1 look in 0 s)" in done.task("deploy", "a")
+    assert "said.txt: it says 'prod' (looked once)" in done.task("deploy", "a")
     assert "`cat said.txt`" in done.line("  to look closer: ")
     repository.write("said.txt:local")
     assert "already applied" in repository.doit("deploy").task("deploy", "a")
@@ -244,3 +244,104 @@ def test_another_distribution_brings_a_kind_of_its_own(build: Build, tmp_path: P
         done = repository.doit("plan", code=1)
         assert said in done.out
         assert "config/pipeline.yaml:6" in done.out
+
+
+MISSING = "the environment variable {} is not set"
+
+
+@pytest.mark.parametrize(
+    ("check", "variable", "line"),
+    [
+        ('{kind: http, url: "http://127.0.0.1:1/", bearer: HEALTH_TOKEN}', "HEALTH_TOKEN", 6),
+        ('{kind: http, url: "http://127.0.0.1:1/", basic: HEALTH_LOGIN}', "HEALTH_LOGIN", 6),
+        ('{kind: http, url: "http://127.0.0.1:1/", request_headers: {X-Key: "${API_KEY}"}}', "API_KEY", 6),
+        ('{kind: command, command: [test, "${WHERE}"]}', "WHERE", 6),
+        ("{kind: gitlab_runner, project: 42, token: RUNNER_TOKEN}", "RUNNER_TOKEN", 6),
+        ("{kind: gitlab_runner, project: 42}", "GITLAB_TOKEN", 6),
+        ("{kind: github_runner, organization: acme}", "GITHUB_TOKEN", 6),
+    ],
+)
+def test_what_a_check_needs_from_the_environment_is_missed_before_anything_is_applied(
+    build: Build, check: str, variable: str, line: int
+) -> None:
+    repository = build(
+        verified(check, more="  b: {}\n"), f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{resource()}"
+    )
+    assert repository.doit("plan").code == 0
+    done = repository.doit("deploy", code=1)
+    assert MISSING.format(variable) in done.out
+    assert f"config/pipeline.yaml:{line}" in done.out
+    assert f"set {variable}" in done.line("  next: ")
+    assert not (repository.path / ".deploy/local/receipts/a.json").exists()
+    assert not (repository.path / ".deploy/local/receipts/b.json").exists()
+    assert [call for call in repository.engine_calls() if call.split()[1] == "apply"] == []
+
+
+def test_a_variable_that_a_check_needs_is_not_missed_where_no_check_runs(build: Build, service: Server) -> None:
+    """Neither by a plan, a search for drift and the status, nor by a deploy that has nothing to do for the stack."""
+    check = f'{{kind: http, url: "{service.url("/ok")}", bearer: HEALTH_TOKEN}}'
+    repository = build(
+        verified(check, more="  b: {}\n  c: {inputs: {x: a.value}}\n"),
+        f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{resource()}", f"stacks/c/main.tf:{reader('x')}",
+    )  # fmt: skip
+    repository.doit("plan")
+    repository.doit("deploy:b")
+    repository.doit("deploy", HEALTH_TOKEN="a-token-of-a-check")
+    repository.doit("drift")
+    repository.doit("status")
+    repository.write(f"stacks/b/main.tf:{resource('changed')}")
+    repository.doit("deploy")
+    repository.write(f"stacks/a/main.tf:{resource('changed')}")
+    assert MISSING.format("HEALTH_TOKEN") in repository.doit("deploy:c", code=1).out
+    assert MISSING.format("HEALTH_TOKEN") in repository.doit("verify", code=1).out
+
+
+def test_a_stack_is_refused_if_one_that_it_needs_may_change_what_it_reads(build: Build, service: Server) -> None:
+    check = f'{{kind: http, url: "{service.url("/ok")}", bearer: HEALTH_TOKEN}}'
+    repository = build(
+        minimal_config(f"stacks:\n  a: {{}}\n  b:\n    inputs: {{x: a.value}}\n    verify:\n      - {check}\n"),
+        f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{reader('x')}",
+    )  # fmt: skip
+    repository.doit("deploy", HEALTH_TOKEN="a-token-of-a-check")
+    before = repository.json("receipts", "a.json")
+    repository.write(f"stacks/a/main.tf:{resource('changed')}")
+    assert MISSING.format("HEALTH_TOKEN") in repository.doit("deploy", code=1).out
+    assert repository.json("receipts", "a.json") == before
+    repository.doit("deploy:a")
+
+
+def test_one_variable_that_many_checks_need_is_said_once(build: Build) -> None:
+    lines = "".join(f"  s{n}:\n    verify:\n      - {{kind: github_runner, organization: acme}}\n" for n in range(6))
+    repository = build(minimal_config(f"stacks:\n{lines}"), *(f"stacks/s{n}/main.tf:{resource()}" for n in range(6)))
+    done = repository.doit("deploy", code=1)
+    assert done.out.count(MISSING.format("GITHUB_TOKEN")) == 1
+    assert "the same at config/pipeline.yaml:" in done.out
+    assert "and 2 more" in done.out
+
+
+def test_a_variable_of_a_hook_around_a_deploy_is_missed_before_anything_is_applied(build: Build) -> None:
+    hook = 'hooks:\n  - {stage: deploy, when: after, stacks: [a], command: [test, "${TOLD}"]}\n'
+    repository = build(minimal_config(hook), f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{resource()}")
+    repository.doit("plan")
+    assert MISSING.format("TOLD") in repository.doit("deploy", code=1).out
+    assert not (repository.path / ".deploy/local/receipts/b.json").exists()
+    repository.doit("deploy:b")
+    repository.doit("deploy", TOLD="yes")
+
+
+@pytest.mark.parametrize(
+    ("check", "absent"),
+    [
+        ('{kind: http, url: "http://127.0.0.1:1/", ca_file: made/ca.pem, timeout: 0}', "made/ca.pem does not exist"),
+        ("{kind: command, command: [scripts/smoke-test], timeout: 0}", "scripts/smoke-test is not a program here"),
+        ("{kind: kubernetes_pods, selector: x=y, kubeconfig: made/kube, timeout: 0}", "made/kube does not exist"),
+    ],
+)
+def test_a_file_that_a_check_reads_may_be_made_by_the_apply_and_is_announced(
+    build: Build, check: str, absent: str
+) -> None:
+    repository = build(verified(check), f"stacks/a/main.tf:{resource()}")
+    done = repository.doit("deploy", code=1)
+    assert absent in done.out
+    assert "unless this deploy makes it, the checks of a fail" in done.out
+    assert repository.json("receipts", "a.json")["outcome"] == "applied"

@@ -62,7 +62,15 @@ def test_a_flapping_service_is_not_taken_for_a_healthy_one(scripted: Callable[..
 
 def test_too_few_looks_in_a_row_are_said(scripted: Callable[..., Scripted], site: Site) -> None:
     found = site.wait(scripted("+", consecutive=5, timeout=0))
-    assert found.text == "up (true 1 of 5 times in a row; last of 1 look in 0 s)"
+    assert found.text == "up (true 1 of 5 times in a row; looked once)"
+
+
+def test_the_time_that_was_spent_is_said_and_not_the_time_that_was_allowed(
+    scripted: Callable[..., Scripted], site: Site
+) -> None:
+    found = site.wait(scripted("-", timeout=PATIENT, interval=PATIENT + 1))
+    assert found.text == "down (last of 1 look in 0 s)"
+    assert found.seconds < PATIENT / 2
 
 
 def test_a_final_observation_ends_the_wait_at_once(scripted: Callable[..., Scripted], site: Site) -> None:
@@ -112,7 +120,7 @@ def test_a_look_that_is_stuck_is_given_up_and_tells_how_far_it_came(
     Scripted.script[:] = [lambda look: (look.note("asked"), ended.wait(PATIENT), Observation(True, "late"))[2]]
     found = site.wait(asked)
     ended.set()
-    assert (found.passed, found.text) == (False, "asked (last of 1 look in 0 s)")
+    assert (found.passed, found.text) == (False, "asked (looked once)")
 
 
 def test_an_exception_in_a_check_is_an_observation(scripted: Callable[..., Scripted], site: Site) -> None:
@@ -180,7 +188,7 @@ def test_a_command_is_true_when_it_ends_as_expected(site: Site) -> None:
     assert run(site, "sh", "-c", "exit 0").passed
     assert run(site, "sh", "-c", "exit 3", exit_code=3).passed
     found = run(site, "sh", "-c", "echo first; echo why it failed >&2; exit 3")
-    assert found.text == "exited with 3: why it failed (last of 1 look in 0 s)"
+    assert found.text == "exited with 3: why it failed (looked once)"
 
 
 def test_no_shell_reads_a_command(site: Site) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,3 +71,11 @@ def test_a_client_that_is_not_installed_is_named_with_its_extra(site: Site, monk
     found = site.wait(KubernetesPodsCheck(kind="kubernetes_pods", selector="a=b", timeout=3600))
     assert (found.passed, found.looks) == (False, 1)
     assert "pip install 'doit-tofu[kubernetes]'" in found.text
+
+
+def test_a_client_that_is_not_installed_is_missed_before_anything_is_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    monkeypatch.setenv("KUBECONFIG", __file__)
+    [lack] = KubernetesPodsCheck(kind="kubernetes_pods", selector="a=b").lacks(Path.cwd())
+    assert not lack.may_come
+    assert lack.step == "run `pip install 'doit-tofu[kubernetes]'`"

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 _FEW = 2
+INSTALL = "pip install 'doit-tofu[kubernetes]'"
+_NO_KUBECONFIG = "no kubeconfig was found: set KUBECONFIG or the check's key `kubeconfig`"
 _LASTS = 1.0  # seconds for which looks share a connection; the next one reads renewed credentials
 
 
@@ -111,7 +113,7 @@ class Api:
         try:
             import kubernetes.client  # noqa: F401
         except ImportError:
-            message = "the Kubernetes client is not installed: pip install 'doit-tofu[kubernetes]'"
+            message = f"the Kubernetes client is not installed: {INSTALL}"
             raise ApiError(message, final=True) from None
         self._look, self._namespace = look, access.namespace
         self._access, self._began = access, time.monotonic()
@@ -156,7 +158,7 @@ class Api:
         return list(dict.fromkeys(texts))[:_FEW]
 
     def _connected(self, lasts: float) -> _Connection:
-        seen = _seen(_kubeconfigs(self._access, self._look))
+        seen = _seen(_kubeconfigs(self._access, self._look.root))
         connection = self._shared.connection(lambda: _connect(self._access, self._look), seen, lasts)
         self._look.mask.add(connection.secrets)
         return connection
@@ -256,10 +258,21 @@ def _share_context(manager: PoolManager) -> None:
         keys |= {"ssl_context": context, "ca_certs": None}
 
 
-def _kubeconfigs(access: Access, look: Look) -> str:
+def unfound(access: Access, root: Path) -> str | None:
+    """Why there are no credentials to read, as a sentence; None if there are some, which may be of no use."""
+    in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ
+    if access.in_cluster:
+        return None if in_cluster else "this is not a pod of a cluster, as `in_cluster` says"
+    paths = _kubeconfigs(access, root)
+    if not paths:
+        return None if in_cluster else _NO_KUBECONFIG
+    return None if any(_seen(paths)) else f"the kubeconfig {access.kubeconfig or paths} does not exist"
+
+
+def _kubeconfigs(access: Access, root: Path) -> str:
     """The files to read, separated as in `KUBECONFIG`; empty if there are none."""
     usual = Path.home() / ".kube/config"
-    named = str(look.root / access.kubeconfig) if access.kubeconfig else os.environ.get("KUBECONFIG", "")
+    named = str(root / access.kubeconfig) if access.kubeconfig else os.environ.get("KUBECONFIG", "")
     return named or (str(usual) if usual.is_file() else "")
 
 
@@ -286,14 +299,14 @@ def _configure(access: Access, look: Look, settings: Configuration) -> None:
 
     load_in_cluster: Any = config.load_incluster_config
     load_file: Any = config.load_kube_config
-    paths = _kubeconfigs(access, look)
+    paths = _kubeconfigs(access, look.root)
     try:
         if access.in_cluster or (not paths and "KUBERNETES_SERVICE_HOST" in os.environ):
             load_in_cluster(client_configuration=settings)
         elif paths:
             load_file(config_file=paths, context=access.context, client_configuration=settings)
         else:
-            raise ApiError("no kubeconfig was found: set KUBECONFIG or the check's key `kubeconfig`", final=True)
+            raise ApiError(_NO_KUBECONFIG, final=True)
     except config.ConfigException as error:
         raise ApiError(f"the kubeconfig is invalid: {shown(error, 300)}", final=True) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

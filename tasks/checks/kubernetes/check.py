@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import shlex
 import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from ...base.model import Seconds
 from ...base.text import plural
-from ..check import Check, Observation, shown
+from ..check import Check, Lack, Observation, shown
 from . import pods, workloads
-from .api import Access, Api, ApiError
+from .api import INSTALL, Access, Api, ApiError, unfound
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from ..check import Look
     from .pods import Problem
     from .resources import Resource
@@ -54,6 +58,16 @@ class KubernetesPodsCheck(Check):
         if self.workload is not None and "{" not in self.workload:
             workloads.parse(self.workload)
         return self
+
+    def lacks(self, root: Path) -> Iterator[Lack]:
+        """The secrets, the client, and where the credentials are."""
+        yield from super().lacks(root)
+        if find_spec("kubernetes") is None:
+            yield Lack("the Kubernetes client is not installed", f"run `{INSTALL}`")
+        if self.kubeconfig and "{" in self.kubeconfig:
+            return
+        if lack := unfound(Access(self.namespace, self.kubeconfig, self.context, self.in_cluster), root):
+            yield Lack(lack, key="kubeconfig" if self.kubeconfig else None, may_come=True)
 
     @classmethod
     def prepare(cls) -> None:
