@@ -103,7 +103,7 @@ def text(reason: Reason) -> str:
         Why.NEVER_DEPLOYED: "never deployed from here",
         Why.OLD_RECEIPT: "its receipt was written by an incompatible version, so it counts as never deployed;"
         " `plan` shows the changes, `deploy` writes a new receipt",
-        Why.CUT_OFF: f"its last apply was cut off (started {moment})",
+        Why.CUT_OFF: f"its last deploy was cut off (started {moment})",
         Why.FAILED: f"its last apply failed ({moment})",
         Why.STOPPED: f"its last apply was stopped ({moment})",
         Why.UNORDERED: (f"{reason.note} was deployed, too, and " if reason.note else "") + _UNORDERED,

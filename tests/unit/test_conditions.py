@@ -170,7 +170,7 @@ CASES: dict[str, tuple[Callable[[Site], None], str]] = {
         lambda site: site.deployed(Outcome.FAILED, stopped=True), f"affected: its last apply was stopped ({shown(DEPLOYED)})",
     ),
     "apply cut off": (
-        lambda site: site.deployed(Outcome.STARTED), f"affected: its last apply was cut off (started {shown(DEPLOYED)})",
+        lambda site: site.deployed(Outcome.STARTED), f"affected: its last deploy was cut off (started {shown(DEPLOYED)})",
     ),
     "order unknown": (
         lambda site: site.deployed(besides=["d" * 40]),
