@@ -171,6 +171,8 @@ class WorkingCopy:
         if item is None and mark is None:
             self._remove(stack)
             return {}
+        if mark is None and item is not None:
+            self._spend(stack, item)
         known, here = self.memory.stacks.get(stack), self.found(stack)
         is_known = item is not None and here is not None and known == Known(item.change, digest(here.receipt))
         if mark is None and item and here and is_known and order.is_of(item, here.receipt):
@@ -202,6 +204,16 @@ class WorkingCopy:
         with suppress(RecordError, AttributeError):
             manifest = read_json(self._layout.manifest(stack))
             if manifest is not None and (plan is None or manifest.get("follows") != plan):
+                folder.keep(self._layout, self._layout.claim(stack), {"id": manifest.get("id")})
+
+    def _spend(self, stack: str, item: Record) -> None:
+        """Claim a handed-over plan that the ledger's receipt names: nothing on this disk says that it was applied.
+
+        The stack is then as its receipt says, as on the disk that applied it: planned again after a failed apply.
+        """
+        with suppress(RecordError, AttributeError):
+            manifest = read_json(self._layout.manifest(stack))
+            if manifest is not None and manifest.get("id") in receipts.plans(item.receipt):
                 folder.keep(self._layout, self._layout.claim(stack), {"id": manifest.get("id")})
 
     def _drop(self, path: Path) -> None:
