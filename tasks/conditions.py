@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from .artifact import store
+from .base import clock
 from .base.errors import DeployError
 from .base.problem import Kind
 from .base.text import plural
@@ -147,17 +148,17 @@ def _of_drift(check: Result, *, affected: bool) -> Iterator[tuple[Mark, str]]:
     """What a check for drift says of a stack that was not deployed since."""
     details = check.details if isinstance(check.details, DriftDetails) else DriftDetails()
     if check.status is Status.DRIFTED:
-        yield Mark.DRIFTED, f"{check.summary} (found {check.started_at})"
+        yield Mark.DRIFTED, f"{check.summary} (found {clock.shown(check.started_at)})"
     elif check.failed and check.kind is Kind.STOPPED:
-        yield Mark.UNCHECKED, f"its last check for drift was stopped ({check.started_at})"
+        yield Mark.UNCHECKED, f"its last check for drift was stopped ({clock.shown(check.started_at)})"
     elif check.failed:
-        yield Mark.UNCHECKED, f"its last check for drift failed ({check.started_at}): {check.summary}"
+        yield Mark.UNCHECKED, f"its last check for drift failed ({clock.shown(check.started_at)}): {check.summary}"
     elif affected:
         return
     elif check.status is Status.UNDEPLOYED and details.deployed is None:
-        yield Mark.DIFFERENT, f"{check.summary} (found {check.started_at})"
+        yield Mark.DIFFERENT, f"{check.summary} (found {clock.shown(check.started_at)})"
     elif check.status is Status.ADOPTED:  # it would be affected otherwise
-        yield Mark.DRIFTED, f"drifted, and the code that adopted it is not here (found {check.started_at})"
+        yield Mark.DRIFTED, f"drifted, and the code that adopted it is not here (found {clock.shown(check.started_at)})"
 
 
 def _of_checks(run: Run, stack: Stack, last: Receipt | None, assessment: Assessment) -> Iterator[tuple[Mark, str]]:
@@ -167,4 +168,4 @@ def _of_checks(run: Run, stack: Stack, last: Receipt | None, assessment: Assessm
     found = result.read(run.layout, "verify", stack.name, run.say_once)
     if found is None or not found.failed or found.kind in _BY_RECEIPT or found.started_at <= (last.finished_at or ""):
         return
-    yield Mark.UNRUN, f"its checks could not be run ({found.started_at}): {found.summary}"
+    yield Mark.UNRUN, f"its checks could not be run ({clock.shown(found.started_at)}): {found.summary}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from .base import clock
 from .base.errors import ConfigError, nearest
 from .base.text import few, short
 from .base.unseen import one_line
@@ -74,7 +75,7 @@ def _text(run: Run, most: int, stacks: list[str], as_json: bool = False) -> str:
     lines = [_line(entry) for entry in reversed(shown)]
     lines += [f"... and {left} earlier; `--most 0` shows all"] if left else []
     lines += [f"last complete deploy: {', '.join(map(short, head.complete))}"] if head.complete else []
-    lines += [f"now: {head.lease.label} has been deploying since {head.lease.since}"] if head.lease else []
+    lines += [f"now: {head.lease.label} has been deploying since {clock.shown(head.lease.since)}"] if head.lease else []
     return "\n".join(lines) or "nothing has been deployed yet"
 
 
@@ -95,7 +96,7 @@ def _line(entry: Entry) -> str:
     by = facts.get("by")
     by = by if isinstance(by, dict) else {}
     parts = [
-        f"{entry.sequence:>5}  {entry.at}  {entry.kind:<11}{entry.stack or '-'}",
+        f"{entry.sequence:>5}  {clock.shown(entry.at)}  {entry.kind:<11}{entry.stack or '-'}",
         str(facts.get("outcome") or ""),
         f"{facts['from']} -> {facts['to']}" if entry.kind == "rename" and {"from", "to"} <= facts.keys() else "",
         f"commit {short(str(facts['commit']))}" if facts.get("commit") else "",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import drift
 from .artifact import receipt, store
+from .base import clock
 from .base.errors import ConfigError, DriftRepairError
 from .base.text import few
 from .base.valuepath import matches
@@ -138,7 +139,7 @@ def plan(run: Run, stack: Stack) -> Result:
         run.say(f"{stack.name}: back to what was deployed, so there is nothing to repair")
         return Result(_STAGE, stack.name, Status.UNAFFECTED, "back to what was deployed")
     run.repairs[stack.name] = Repairing(list(known.drifted), findings)
-    text = f"{made.text}, as its drift was shown at {known.made.created_at}"
+    text = f"{made.text}, as its drift was shown at {clock.shown(known.made.created_at)}"
     return Result(
         _STAGE, stack.name, summary=text, counts=made.manifest.counts, reasons=["repairs drift"],
         details=PlanDetails(made.manifest.origin, made.changes, made.findings, images=made.manifest.images),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .artifact import statecopy
 from .artifact.statecopy import UnreadableCopyError
-from .base import jsontext, sealed
+from .base import clock, jsontext, sealed
 from .base.errors import ConfigError, StateRefusedError, nearest
 from .base.files import write_atomic
 from .base.problem import doit
@@ -51,7 +51,7 @@ def _text(run: Run, words: list[str]) -> str:
                 _put(run, stack, where, (copy, state))
     finally:
         run.lock.release()
-    lines = [f"restore   {stack.name}: its state of serial {copy.serial}, copied {copy.at}, is back"]
+    lines = [f"restore   {stack.name}: its state of serial {copy.serial}, copied {clock.shown(copy.at)}, is back"]
     if (last.serial or 0) > copy.serial:
         lines.append(f"  the last apply left serial {last.serial}: what it created is not in this copy")
     return "\n".join([*lines, f"  next: {run.typed('plan')}"])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from . import conditions
+from .base import clock
 from .base.errors import SeveralErrors
 from .base.text import plural, short
 from .conditions import Mark
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 STAGE = "status"
 _DIGITS = 8  # of a commit
-_TO_THE_MINUTE = re.compile(r"(?<=T\d\d:\d\d):\d\d(?:\.\d+)?(?:\+00:00|Z)$")  # which leaves room for the state
 
 
 def tasks(run: Run) -> Iterator[TaskDict]:
@@ -106,4 +105,4 @@ def _deployed(last: Receipt | None) -> str:
     if last is None or not last.deployed:
         return "-"
     commit, at = last.deployed.get("commit"), last.deployed.get("at") or ""
-    return f"{commit[:_DIGITS] if commit else 'no commit'} {_TO_THE_MINUTE.sub('Z', at)}"
+    return f"{commit[:_DIGITS] if commit else 'no commit'} {clock.shown(at)}"

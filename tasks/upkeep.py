@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import audit, forgetting, rekeying, releasing, renaming
-from .base import ci, whence
+from .base import ci, clock, whence
 from .base.clock import now
 from .base.errors import ConfigError, LedgerError, nearest
 from .base.problem import doit
@@ -274,7 +274,7 @@ def _check(run: Run, found: Recording) -> str:
         "  signed by this job's key" if signed else f"  not signed: {whence.typed(doit('ledger', 'key'))} creates a key"
     )
     if head is not None and head.lease is not None:
-        lines.append(f"  {head.lease.label} has held its lease since {head.lease.since}")
+        lines.append(f"  {head.lease.label} has held its lease since {clock.shown(head.lease.since)}")
     return "\n".join(lines)
 
 

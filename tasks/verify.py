@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .artifact import affected, receipt
+from .base import clock
 from .base.errors import StoppedError
 from .base.problem import Command, doit
 from .base.text import few, short
@@ -171,7 +172,7 @@ def _deployed(last: Receipt | None) -> Deployed | None:
 def _deployed_text(deployed: Deployed) -> str:
     commit = f"commit {short(deployed.commit)}" if deployed.commit else "no commit"
     images = "".join(f", image {name} {text}" for name, text in sorted(deployed.images.items()))
-    return f"plan {deployed.plan_sha256[:12]} of {commit}, applied {deployed.at}{images}"
+    return f"plan {deployed.plan_sha256[:12]} of {commit}, applied {clock.shown(deployed.at or '?')}{images}"
 
 
 def _record(run: Run, outcome: Outcome) -> CheckRecord:

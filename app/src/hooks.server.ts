@@ -1,8 +1,9 @@
-import type { Handle, ServerInit } from '@sveltejs/kit';
-import { building } from '$app/environment';
+import type { Handle, HandleServerError, ServerInit } from '@sveltejs/kit';
+import { building, dev } from '$app/environment';
 import { env } from '$env/dynamic/private';
 import { access } from '$lib/server/access';
 import { history } from '$lib/server/history';
+import { end, explain, replaced, REPLACED } from '$lib/server/replaced';
 
 const PUBLIC = new Set(['/healthz', '/readyz']);
 const THEMES = new Set(['light', 'dark']);
@@ -20,6 +21,7 @@ const gate = access(env);
 /** Refuses to start with settings that no request could be answered with. */
 export const init: ServerInit = () => {
   if (building) return;
+  if (!dev) explain();
   try {
     void history().refresh(); // so that the first visitor does not wait
   } catch (error) {
@@ -28,18 +30,24 @@ export const init: ServerInit = () => {
   }
 };
 
+function refused(status: number, message: string): Response {
+  const headers = { ...HEADERS, 'Content-Type': 'text/plain', 'Cache-Control': 'no-store' };
+  return new Response(`${status}: ${message}\n`, { status, headers });
+}
+
 /** Checks access, sets the theme, and adds security headers. */
 export const handle: Handle = async ({ event, resolve }) => {
+  if (!dev && replaced()) {
+    end();
+    return refused(503, REPLACED);
+  }
   const theme = event.cookies.get('theme') ?? '';
   event.locals.theme = THEMES.has(theme) ? theme : 'auto';
   event.locals.user = null;
   if (!PUBLIC.has(event.url.pathname)) {
     const result = gate.check(event.getClientAddress(), event.request.headers);
     if ('refused' in result) {
-      return new Response(`403: ${result.refused}\n`, {
-        status: 403,
-        headers: { ...HEADERS, 'Content-Type': 'text/plain' }
-      });
+      return refused(403, result.refused);
     }
     event.locals.user = result.user;
   }
@@ -49,4 +57,14 @@ export const handle: Handle = async ({ event, resolve }) => {
   for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
   if (!response.headers.has('Cache-Control')) response.headers.set('Cache-Control', 'no-store');
   return response;
+};
+
+/** Says why a page cannot be answered: SvelteKit loads its code before it calls `handle`. */
+export const handleError: HandleServerError = ({ error, event, status, message }) => {
+  if (!dev && replaced()) {
+    end();
+    return { message: REPLACED };
+  }
+  if (status !== 404) console.error(`[${status}] ${event.request.method} ${event.url.pathname}`, error);
+  return { message };
 };

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from ..base import clock
 from ..base.errors import ArtifactRefusedError
 from ..base.files import canonical_json, sha256_bytes
 from ..base.problem import doit
@@ -139,7 +140,8 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
         found.append(("mocked", f"this plan was made with mocks for {names}: it is for review only"))
     receipt = expected.receipt
     if receipt is not None and receipt.plan_id == manifest.id:
-        found.append(("applied", f"this plan was already applied ({receipt.outcome} at {receipt.finished_at or '?'})"))
+        ended = f"{receipt.outcome} at {clock.shown(receipt.finished_at or '?')}"
+        found.append(("applied", f"this plan was already applied ({ended})"))
     if manifest.commit != expected.commit:
         old, new = (short(commit) for commit in (manifest.commit, expected.commit))
         found.append(("commit", f"this plan was made at {old}, but the tree is at {new}"))
@@ -162,7 +164,7 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
     if manifest.age > expected.max_age:
         found.append(("age", f"this plan is {_hours(manifest.age)} old, more than {_hours(expected.max_age)}"))
     if manifest.age < -_CLOCK_SKEW:
-        found.append(("future", f"this plan claims to be from the future: {manifest.created_at}"))
+        found.append(("future", f"this plan claims to be from the future: {clock.shown(manifest.created_at)}"))
     if receipt is not None:
         found += _applied_since(manifest, receipt, ordered=expected.ordered)
     return found + _made_otherwise(manifest, expected)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ..base import clock
 from ..base.text import few
 from .inputs import ABSENT, NOT_RECORDED, VALUES, Input, InputKind
 
@@ -97,13 +98,14 @@ def text(reason: Reason) -> str:
     if reason.input is not None:
         note = f" ({reason.note})" if reason.note else ""
         return f"{named(reason.input)} {reason.why}{since}{note}"
+    moment = clock.shown(reason.note)
     return {
         Why.NEVER_DEPLOYED: "never deployed from here",
         Why.OLD_RECEIPT: "its receipt was written by an incompatible version, so it counts as never deployed;"
         " `plan` shows the changes, `deploy` writes a new receipt",
-        Why.CUT_OFF: f"its last apply was cut off (started {reason.note})",
-        Why.FAILED: f"its last apply failed ({reason.note})",
-        Why.STOPPED: f"its last apply was stopped ({reason.note})",
+        Why.CUT_OFF: f"its last deploy was cut off (started {moment})",
+        Why.FAILED: f"its last apply failed ({moment})",
+        Why.STOPPED: f"its last apply was stopped ({moment})",
         Why.UNORDERED: (f"{reason.note} was deployed, too, and " if reason.note else "") + _UNORDERED,
         Why.CHANGED_BACK: f"it differed at {reason.note}, after {reason.since}, and may have been deployed then",
         Why.BEGUN: f"a deploy of {reason.note}, after {reason.since}, was about to apply it and has not ended",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..base import clock
 from ..base.text import few, plural, short
 from .classes import Delta, DriftClass, Severity
 
@@ -46,7 +47,7 @@ def remarks(found: Finding) -> list[str]:
     """What else there is to say of a finding, each a few words."""
     texts = [happened(found)]
     if found.delta is not Delta.UNKNOWN:
-        texts.append(f"{found.delta}, first seen {found.since}" if found.since else str(found.delta))
+        texts.append(f"{found.delta}, first seen {clock.shown(found.since)}" if found.since else str(found.delta))
     if found.code_too:
         texts.append("undeployed code uses or changes it, too")
     if found.looks:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..base import clock
 from ..base.jsonvalue import elements, fields
 from ..base.text import short
 from ..policy.seal import SealError, pack, unpack
@@ -105,7 +106,8 @@ def _history(earlier: list[Push], noun: str) -> str:
     if not earlier:
         return ""
     rows = "".join(
-        f"| `{_cell(short(push.commit))}` | {_cell(push.at)} | {_cell(push.verdict)} |\n" for push in earlier
+        f"| `{_cell(short(push.commit))}` | {_cell(clock.shown(push.at))} | {_cell(push.verdict)} |\n"
+        for push in earlier
     )
     plural = "" if len(earlier) == 1 else "es" if noun == "push" else "s"
     count = f"{len(earlier)} earlier {noun}{plural}"

@@ -44,6 +44,11 @@ class _Link:
     entries: tuple[tuple[int, str], ...] = ()
     before: str = ""
 
+    @property
+    def latest(self) -> int:
+        """The number of the latest entry; 0 without one."""
+        return self.entries[-1][0] if self.entries else 0
+
     def line(self, mark: str) -> bytes:
         """The link as a line. The mark makes two writes of the same content two versions: an ETag may be a digest."""
         return json.dumps({"entries": self.entries, "before": self.before, "write": mark}).encode() + b"\n"
@@ -81,6 +86,7 @@ class StoreHome:
 
     place: Place
     _sent: set[str] = field(init=False, repr=False, default_factory=set)  # digests that were written
+    _latest: int = field(init=False, repr=False, default=0)  # the number of the latest entry that was read or written
 
     @property
     def name(self) -> str:
@@ -88,7 +94,22 @@ class StoreHome:
         return self.place.name
 
     def read(self) -> Version | None:
-        """The newest version, by one request for the head."""
+        """The newest version, by one request for the head.
+
+        What cannot be after what was read or written before - no head, none that is one, an older one - is asked for
+        once more: a proxy or a replica may answer so for a moment, and a deploy would take its lease for lost.
+        """
+        try:
+            found = self._read()
+            if self._latest == 0 or (found is not None and _link(found).latest >= self._latest):
+                return self._noted(found)
+        except (BrokenError, UnconditionalError):
+            if self._latest == 0:
+                raise
+        return self._noted(self._read())
+
+    def _read(self) -> Version | None:
+        """The head as the store answers now."""
         with self._translated("read the ledger"):
             content, tag = self.place.read(HEAD)
         if content is None:
@@ -100,6 +121,10 @@ class StoreHome:
             raise BrokenError(f"{self.name}: it is not a ledger")
         _Link.parsed(line)
         return Version(f"{tag}\n{line.decode(errors='replace')}", head)
+
+    def _noted(self, found: Version | None) -> Version | None:
+        self._latest = _link(found).latest
+        return found
 
     def blobs(self, version: Version, digests: Mapping[str, str]) -> dict[str, bytes]:
         """Files of a version, several at a time; files of older versions still exist too."""
@@ -180,6 +205,7 @@ class StoreHome:
                     raise UnreachableError(f"{self.name}: it is unknown whether the head was written")
         if tag is None:
             raise UnconditionalError(f"{self.name} answers without a strong ETag")
+        self._latest = link.latest
         return Version(f"{tag}\n{line[:-1].decode()}", head)
 
     def _send(self, contents: Iterable[bytes]) -> None:

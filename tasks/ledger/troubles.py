@@ -25,7 +25,7 @@ _WORDS = {
     Trouble.NO_KEY: "the ledger is signed with the key {said}, which this job does not have",
     Trouble.UNREACHABLE: "the ledger at {name} cannot be reached",
     Trouble.CROWDED: "the ledger at {name} could not be written: other runs kept writing first",
-    Trouble.TAKEN: "the lease of the ledger at {name} was taken over{by}",
+    Trouble.TAKEN: "the lease of the ledger at {name} was {taken}",
 }
 _CHECK = (doit("ledger", "check"), " tests it and reports what is missing")
 _NEXT: dict[Trouble, Steps] = {
@@ -44,7 +44,7 @@ _NEXT: dict[Trouble, Steps] = {
     Trouble.NO_KEY: f"set {VARIABLE}; only deploy jobs should have it",
     Trouble.UNREACHABLE: _CHECK,
     Trouble.CROWDED: "run the same command again",
-    Trouble.TAKEN: "look at that run before you run the same command again",
+    Trouble.TAKEN: (doit("log"), " shows who released it or deploys now; then run the same command again"),
 }
 
 
@@ -72,10 +72,10 @@ def failed(found: Failed, name: str, said: str, *, deploying: bool = False) -> L
         said: The home's last error, or the id of the missing key.
         deploying: Whether a deploy ends with it before its first apply.
     """
-    by = f" by {found.lease.label}" if found.lease else ""
+    taken = f"taken over by {found.lease.label}" if found.lease else "released, or taken over by a run that has ended"
     detail = f": {said}" if said and found.trouble in (Trouble.DENIED, Trouble.UNREACHABLE) else ""
     return LedgerError(
-        _WORDS[found.trouble].format(name=name, by=by, said=said) + detail,
+        _WORDS[found.trouble].format(name=name, taken=taken, said=said) + detail,
         untouched=_NOT_APPLIED if deploying else _UNTOUCHED,
         next_step=_BEFORE_APPLY.get(found.trouble, _NEXT[found.trouble]) if deploying else _NEXT[found.trouble],
     )  # fmt: skip

@@ -30,7 +30,7 @@ BODY = """\
 {{ item.stack or item.command }}: \
 {{ 'repaired' if item.kind == 'drift' and item.stack in repaired else 'recovered' }}; was \
 {{ 'drifted' if item.kind == 'drift' else 'failing' }} since \
-{{ item.since }}{% if item.what %}: {{ item.what }}{% endif %}
+{{ item.since[:16] | replace('T', ' ') }} UTC{% if item.what %}: {{ item.what }}{% endif %}
 
 {% else %}
 {% set also = item.also | default([]) %}

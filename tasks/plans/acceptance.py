@@ -11,7 +11,7 @@ from ..artifact import changes, observed, opening, store
 from ..artifact import manifest as manifests
 from ..artifact.manifest import Expected
 from ..artifact.receipt import Outcome
-from ..base import ci
+from ..base import ci, clock
 from ..base.errors import ArtifactRefusedError, DeployError
 from ..builds import used
 from ..project import stateid, volatile
@@ -185,7 +185,7 @@ def _accepted(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment
     judging.let_through(run, manifest, findings)
     return Result(
         "plan", stack.name,
-        summary=f"{changes.counts_text(manifest.counts)}, as planned at {manifest.created_at}"
+        summary=f"{changes.counts_text(manifest.counts)}, as planned at {clock.shown(manifest.created_at)}"
         + stateguard.said(assessment.receipt, manifest),
         counts=manifest.counts, reasons=assessment.words, details=details,
     )  # fmt: skip

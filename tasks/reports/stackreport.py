@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..artifact.changes import Counts, counts_of
+from ..base import clock
 from ..base.jsonvalue import elements, records
 from ..base.jsonvalue import words as texts
 from ..base.problem import Kind
@@ -229,7 +230,9 @@ def of_result(result: Result, named: str | None = None) -> StackReport:
         reused=planned.reused,
         deployed=words.deployed(drift.deployed),
         ignored=[visible(text) for text in words.ignored(drift.findings)],
-        resolved=[visible(f"{item.address or 'something'}, first seen {item.since}") for item in drift.resolved],
+        resolved=[
+            visible(f"{item.address or 'something'}, first seen {clock.shown(item.since)}") for item in drift.resolved
+        ],
         news=drift.news,
         ways={name: str(command) for name, command in drift_ways(result, named)},
         offered=drift_ways(result, named),

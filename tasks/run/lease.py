@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..base import clock
 from ..base.errors import LedgerError
 from ..base.problem import NOTHING_CHANGED, doit
 from ..base.text import short
@@ -62,7 +63,7 @@ def is_alone(run: Run, me: Me) -> bool:
 def held(run: Run, lease: Lease, where: str) -> LedgerError:
     """The error of a run that another one's lease stops."""
     return LedgerError(
-        f"{lease.label} has been deploying '{run.project.environment}' since {lease.since}",
+        f"{lease.label} has been deploying '{run.project.environment}' since {clock.shown(lease.since)}",
         where=where, untouched="nothing was applied",
         next_step=(
             "wait for it to end, then run the same command again; if it died: ",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..base import clock
 from ..base.errors import ConfigError, LedgerError
 from ..base.problem import doit
 from . import ledgers
@@ -77,6 +78,7 @@ def require_free(head: Head) -> None:
     """
     if head.lease is not None:
         raise LedgerError(
-            f"{head.lease.label} has been deploying since {head.lease.since}", untouched="the ledger is unchanged",
+            f"{head.lease.label} has been deploying since {clock.shown(head.lease.since)}",
+            untouched="the ledger is unchanged",
             next_step=("wait for it to end; if it died: ", doit("reason=WHY", "ledger", "release")),
         )  # fmt: skip

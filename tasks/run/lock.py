@@ -7,7 +7,7 @@ import socket
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from ..base.clock import now
+from ..base.clock import now, shown
 from ..base.errors import RecordError, RunLockedError
 from ..base.files import HeldError, holder, locked
 from ..base.layout import prepare
@@ -47,7 +47,7 @@ class EnvironmentLock:
             RecordError: The folder cannot be written.
         """
         path = self._layout.run_lock
-        note = f"`{command}`, pid {os.getpid()} on {socket.gethostname()}, since {now()}\n"
+        note = f"`{command}`, pid {os.getpid()} on {socket.gethostname()}, since {shown(now())}\n"
         try:
             prepare(self._layout, path.parent)
             if filling:

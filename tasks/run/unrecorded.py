@@ -78,16 +78,14 @@ class Unrecorded:
         with self._lock:
             for stack in self.noted:
                 found = self._copy.found(stack)
-                if found is None or not is_ended(found):
-                    continue
-                self._noted.discard(stack)
                 known = self._sent.get(stack) or self._copy.memory.stacks.get(stack)
-                here = digest(found.receipt)
-                if known is not None and known.local == here:
-                    continue
-                change = self._change(stack, found, known.change if known else None)
-                self._sent[stack] = Known(change.id, here)
-                self._session.handle(Record(change))
+                if found is None or (known is not None and known.local == digest(found.receipt)):
+                    self._noted.discard(stack)  # nothing was applied or checked here since
+                elif is_ended(found):
+                    self._noted.discard(stack)
+                    change = self._change(stack, found, known.change if known else None)
+                    self._sent[stack] = Known(change.id, digest(found.receipt))
+                    self._session.handle(Record(change))
 
     def flush(self) -> list[Failed]:
         """Write what is queued; returns what failed."""

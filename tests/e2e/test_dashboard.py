@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 import urllib.request
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -240,6 +241,32 @@ def test_a_source_that_cannot_be_one_is_refused_at_the_start(source: str) -> Non
     assert done.returncode == 1
     assert "the dashboard cannot start: DASHBOARD_SOURCE must" in done.stderr
     assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize("path", ["/", "/env/local", "/healthz", "/_app/version.json"])
+@pytest.mark.parametrize("by", ["another", "none"])
+def test_a_build_that_is_replaced_while_it_runs_says_so_and_ends(
+    serve: Callable[..., Dashboard], tmp_path: Path, path: str, by: str
+) -> None:
+    """Its code is loaded as pages are visited and its files are read as they are asked for: it cannot go on."""
+    app, log = tmp_path / "app", tmp_path / "log"
+    dashboard = serve(tmp_path)
+    dashboard.stop()
+    shutil.copytree(ROOT / "app/build", app / "build")
+    shutil.copy(ROOT / "app/package.json", app)
+    dashboard.start(app / "build", log)
+    (app / "build").rename(app / "earlier")
+    if by == "another":
+        shutil.copytree(ROOT / "app/build/server", app / "build/server")
+        (app / "build/index.js").write_text("another build")
+    with suppress(OSError):  # of a file that is missing there is no answer
+        answer = dashboard.get(path)
+        assert answer.status in (500, 503)
+        assert "another build has taken the place of this one" in answer.text
+    assert dashboard.ended() == 1
+    said = log.read_text()
+    assert f"{app / 'build/index.js'}: another build has taken the place of this one while it ran, so it ends" in said
+    assert " at " not in said.replace("Listening on", ""), "no stack trace"
 
 
 def test_a_plan_that_destroys_is_marked_so_in_every_list(

@@ -214,7 +214,7 @@ def test_a_run_that_was_killed_is_ended_by_the_same_pipeline(begun: Remote) -> N
     assert "pipeline 7 of main has been deploying 'local' since" in other.out
     retry = begun.clone()
     done = retry.doit("deploy", **pipeline)
-    assert "its last apply was cut off" in done.out
+    assert "its last deploy was cut off" in done.out
     assert "all up to date" in begun.clone().doit("status").out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,8 @@ SLOW = '\nresource "terraform_data" "slow" {{\n  provisioner "local-exec" {{\n  
 
 
 @pytest.fixture
-def deployed(build: Callable[..., Repository], tmp_path: Path) -> Remote:
-    """Three stacks, `a --> b --> c`, all deployed; receipts are written every second."""
+def new(build: Callable[..., Repository], tmp_path: Path) -> Remote:
+    """Three stacks, `a --> b --> c`, and a ledger, in which receipts are written every second."""
     config = minimal_config(
         "stacks:\n  b: {inputs: {x: a.value}}\n  c: {depends_on: [b]}\n" + LEDGER.replace("}", ", every: 1}")
     ).replace("{root}/.state/", f"{tmp_path}/states/")
@@ -32,8 +33,14 @@ def deployed(build: Callable[..., Repository], tmp_path: Path) -> Remote:
     )
     found = Remote(tmp_path, first)
     found.clone().doit("ledger", "init")
-    found.clone().doit("deploy")
     return found
+
+
+@pytest.fixture
+def deployed(new: Remote) -> Remote:
+    """The three stacks, all deployed."""
+    new.clone().doit("deploy")
+    return new
 
 
 def slow_deploy(remote: Remote) -> tuple[Repository, subprocess.Popen[str]]:
@@ -92,7 +99,8 @@ def test_nothing_more_is_applied_once_the_lease_was_lost(deployed: Remote) -> No
     said = " ".join(process.communicate()[0].split())
     assert process.returncode == 1
     assert "the lease of the ledger at" in said
-    assert "was taken over" in said
+    assert "was released, or taken over by a run that has ended" in said
+    assert "not recorded" not in said, "a was, and c was never applied"
     assert "c" not in [line.split()[0] for line in job.engine_calls("apply")]
     assert json.loads(deployed.clone().doit("audit", "--json").out)["whole"] is True
 
@@ -128,3 +136,16 @@ def test_a_lease_that_is_lost_during_an_apply_stops_the_next_one(deployed: Remot
     assert [line.split()[0] for line in job.engine_calls("apply")] == ["a"]
     if how in ("released", "rebuilt"):
         assert json.loads(deployed.clone().doit("audit", "--json").out)["whole"] is True, "nothing was written over it"
+
+
+@pytest.mark.parametrize("how", ["released", "gone"])
+def test_of_a_lost_lease_only_what_was_applied_is_named_as_not_recorded(new: Remote, how: str) -> None:
+    job, process = slow_deploy(new)
+    _spoil(new, how, "")
+    assert process.stdout is not None
+    assert any(line.startswith("nothing more is applied: ") for line in process.stdout)
+    (new.base / "go-a").touch()
+    said = " ".join(process.communicate()[0].split())
+    assert process.returncode == 1
+    assert [line.split()[0] for line in job.engine_calls("apply")] == ["a"]
+    assert re.findall("not recorded: ([^:]*):", said) == ([] if how == "released" else ["a"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.base import clock
 from tests.e2e.test_ledger import LEDGER, Remote, document
 from tests.e2e.test_ledger_observations import REF, drift
 from tests.repository import minimal_config, resource
@@ -48,7 +49,7 @@ def test_a_fresh_clone_knows_the_drift_that_another_machine_found(remote: Remote
     assert total(other) == total(finder)
     assert "1 drifted" in total(other)
     assert "drifted: 1 difference, by " in row(other)
-    assert f"(found {found['found_at']})" in row(other)
+    assert f"(found {clock.shown(found['found_at'])})" in row(other)
     assert "terraform_data" in row(finder), "the machine that found it has seen the resource"
     shown = document(other, "status")["stacks"][0]
     assert shown["affected"] is False

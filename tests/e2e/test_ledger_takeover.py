@@ -46,7 +46,7 @@ def test_a_pipeline_that_has_ended_is_taken_over_at_once(died: Remote, forge: Fo
     forge.pipelines[7] = "failed"
     done = died.clone().doit("deploy", CI_PIPELINE_ID="8")
     assert "pipeline 7 of main has ended, as the forge says: its lease is taken over" in done.out
-    assert "its last apply was cut off" in done.out
+    assert "its last deploy was cut off" in done.out
     assert len([item for item in forge.sent("GET") if item.path.endswith("/pipelines/7")]) == 1
     assert "all up to date" in died.clone().doit("status", CI_PIPELINE_ID="9").out
 
@@ -110,7 +110,7 @@ def test_the_plan_before_it_knows_that_the_stack_was_left_half_way(died: Remote,
     forge.pipelines[7] = "running"
     assert "being deployed by pipeline 7 of main" in died.clone().doit("status", CI_PIPELINE_ID="8").out
     forge.pipelines[7] = "canceled"
-    assert "its last apply was cut off" in died.clone().doit("status", CI_PIPELINE_ID="8").out
+    assert "its last deploy was cut off" in died.clone().doit("status", CI_PIPELINE_ID="8").out
 
 
 def test_a_release_by_hand_is_refused_while_the_forge_says_that_the_pipeline_runs(died: Remote, forge: Forge) -> None:

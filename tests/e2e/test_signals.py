@@ -202,7 +202,7 @@ def test_killed_in_mid_apply_the_engine_lives_on_and_the_next_deploy_converges(s
     wait_for(lambda: "ended" in _text(slow), "the engine's end")
     assert {item["name"] for item in slow.state("a")["resources"]} == {"first", "it", "slow"}
     done = slow.doit("deploy")
-    assert "its last apply was cut off" in done.task("plan", "a")
+    assert "its last deploy was cut off" in done.task("plan", "a")
     assert "2 deployed" in done.out
     assert (slow.path / "created").read_text() == "x\n"
     assert (slow.path / "begun").read_text() == "x\n"
@@ -220,7 +220,7 @@ def test_a_second_run_at_once_fails_clearly_and_changes_nothing(slow: Repository
     assert "another run holds environment 'local'" in done.out
     assert f"pid {process.pid}" in done.out
     status = slow.doit("status")
-    assert "its last apply was cut off" in status.out
+    assert "its last deploy was cut off" in status.out
     assert f"`doit deploy`, pid {process.pid}" in status.line("another run is in progress")
     slow.write("go")
     process.communicate(timeout=60)

@@ -153,7 +153,7 @@ def test_after_the_holder_is_gone_the_printed_command_releases_the_lock(
         assert "its state is locked by" in done.out
         _release(repository, done.out)
     done = repository.doit("deploy")
-    assert "its last apply was cut off" in done.task("plan", "a")
+    assert "its last deploy was cut off" in done.task("plan", "a")
     assert "1 deployed" in done.out
     assert (world / "made").read_text() == "1\n"
     repository.engine_calls()

@@ -11,13 +11,13 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.repository import ROOT
 
 if TYPE_CHECKING:
     from http.client import HTTPMessage
-    from pathlib import Path
 
 _PATIENCE = 60.0
 
@@ -52,15 +52,17 @@ class Dashboard:
         }  # fmt: skip
         self.start()
 
-    def start(self, build: Path = ROOT / "app/build") -> None:
+    def start(self, build: Path = ROOT / "app/build", log: Path | None = None) -> None:
         """Start the server, again at the same address after `stop`.
 
         Args:
             build: The build to serve.
+            log: Where its output goes; by default nowhere.
         """
-        self._process = subprocess.Popen(
-            ["node", build / "index.js"], env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        with Path(log or os.devnull).open("wb") as output:
+            self._process = subprocess.Popen(
+                ["node", build / "index.js"], env=self._environment, stdout=output, stderr=output
+            )
         end = time.monotonic() + _PATIENCE
         while True:
             try:
@@ -91,6 +93,10 @@ class Dashboard:
             ["node", script, browser, self.url, shots, *paths], check=True, capture_output=True, text=True, timeout=600
         )
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def ended(self) -> int:
+        """The exit code of the server, once it has ended by itself."""
+        return self._process.wait(_PATIENCE)
 
     def stop(self) -> None:
         """Stop the server."""

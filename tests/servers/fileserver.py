@@ -24,7 +24,7 @@ class FileServer:
     readers: set[str] = field(default_factory=set)
     files: dict[str, bytes] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
-    faults: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    faults: list[tuple[int, dict[str, str]] | tuple[int, dict[str, str], bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.guard = threading.Lock()
@@ -69,8 +69,8 @@ class FileServer:
         with self.guard:
             self.log.append(f"{request.command} {request.path}")
             if self.faults:
-                status, headers = self.faults.pop(0)
-                return status, headers, b"<html>garbage</html>"
+                status, headers, *content = self.faults.pop(0)
+                return status, headers, content[0] if content else b"<html>garbage</html>"
             token = request.headers.get("Authorization", "").removeprefix("Bearer ")
             if token not in {TOKEN, *self.readers}:
                 return 401, {}, b""

@@ -16,6 +16,7 @@ import pytest
 from tasks import conditions, start, status, statusdocument
 from tasks.artifact import affected, inputs, receipt
 from tasks.artifact.receipt import Outcome, Receipt
+from tasks.base.clock import shown
 from tasks.base.errors import DeployError, SeveralErrors
 from tasks.base.problem import Kind, Problem
 from tasks.conditions import Mark
@@ -164,12 +165,12 @@ CASES: dict[str, tuple[Callable[[Site], None], str]] = {
     "up to date": (Site.deployed, "up to date"),
     "never deployed": (never, "affected: never deployed from here"),
     "changed": (lambda site: (site.deployed(), site.edited())[0], "affected: file stacks/a/main.tf changed"),
-    "apply failed": (lambda site: site.deployed(Outcome.FAILED), f"affected: its last apply failed ({DEPLOYED})"),
+    "apply failed": (lambda site: site.deployed(Outcome.FAILED), f"affected: its last apply failed ({shown(DEPLOYED)})"),
     "apply stopped": (
-        lambda site: site.deployed(Outcome.FAILED, stopped=True), f"affected: its last apply was stopped ({DEPLOYED})",
+        lambda site: site.deployed(Outcome.FAILED, stopped=True), f"affected: its last apply was stopped ({shown(DEPLOYED)})",
     ),
     "apply cut off": (
-        lambda site: site.deployed(Outcome.STARTED), f"affected: its last apply was cut off (started {DEPLOYED})",
+        lambda site: site.deployed(Outcome.STARTED), f"affected: its last deploy was cut off (started {shown(DEPLOYED)})",
     ),
     "order unknown": (
         lambda site: site.deployed(besides=["d" * 40]),
@@ -178,36 +179,36 @@ CASES: dict[str, tuple[Callable[[Site], None], str]] = {
     "checks failed": (verify(Status.FAILED, Kind.CHECK_FAILED, verified=False), "its checks have not passed"),
     "checks not run": (lambda site: site.deployed(verified=None), "its checks have not passed"),
     "checks could not run": (
-        verify(Status.FAILED, Kind.CONFIG), f"its checks could not be run ({LATER}): verify failed",
+        verify(Status.FAILED, Kind.CONFIG), f"its checks could not be run ({shown(LATER)}): verify failed",
     ),
     "checks stopped": (verify(Status.FAILED, Kind.STOPPED), "up to date"),
     "drift: none": (of_check(Status.OK), "up to date"),
-    "drift: drifted": (of_check(Status.DRIFTED), f"drift drifted (found {LATER})"),
+    "drift: drifted": (of_check(Status.DRIFTED), f"drift drifted (found {shown(LATER)})"),
     "drift: drifted, then deployed": (deployed_since(Status.DRIFTED), "up to date"),
     "drift: failed": (
-        of_check(Status.FAILED, kind=Kind.ENGINE), f"its last check for drift failed ({LATER}): drift failed",
+        of_check(Status.FAILED, kind=Kind.ENGINE), f"its last check for drift failed ({shown(LATER)}): drift failed",
     ),
     "drift: failed, then deployed": (deployed_since(Status.FAILED, Kind.ENGINE), "up to date"),
     "drift: state lost": (
-        of_check(Status.FAILED, kind=Kind.STATE_REFUSED), f"its last check for drift failed ({LATER}): drift failed",
+        of_check(Status.FAILED, kind=Kind.STATE_REFUSED), f"its last check for drift failed ({shown(LATER)}): drift failed",
     ),
     "drift: locked": (
-        of_check(Status.FAILED, kind=Kind.STATE_LOCKED), f"its last check for drift failed ({LATER}): drift failed",
+        of_check(Status.FAILED, kind=Kind.STATE_LOCKED), f"its last check for drift failed ({shown(LATER)}): drift failed",
     ),
     "drift: stopped": (
-        of_check(Status.FAILED, kind=Kind.STOPPED), f"its last check for drift was stopped ({LATER})",
+        of_check(Status.FAILED, kind=Kind.STOPPED), f"its last check for drift was stopped ({shown(LATER)})",
     ),
     "drift: failed, drifted before": (
         failed_after_drift,
-        f"drift drifted (found {LATER}); its last check for drift failed ({LATEST.replace('08:', '09:')}): drift failed",
+        f"drift drifted (found {shown(LATER)}); its last check for drift failed ({shown(LATEST.replace('08:', '09:'))}): drift failed",
     ),
     "drift: undeployed, changed back": (of_check(Status.UNDEPLOYED, deployed={"commit": "c"}), "up to date"),
     "drift: adopted, changed back": (
-        adopted, f"drifted, and the code that adopted it is not here (found {LATEST})",
+        adopted, f"drifted, and the code that adopted it is not here (found {shown(LATEST)})",
     ),
     "drift: failed, and changed": (
         failed_and_changed,
-        f"affected: file stacks/a/main.tf changed; its last check for drift failed ({LATER}): drift failed",
+        f"affected: file stacks/a/main.tf changed; its last check for drift failed ({shown(LATER)}): drift failed",
     ),
     "a plan waits": (waiting, "a plan waits that would be refused: .deploy/local/plans/a/manifest.json"),
     "state not saved": (unsaved, "a state that could not be saved is in stacks/a/errored.tfstate"),
@@ -297,6 +298,6 @@ def test_a_check_without_a_receipt_that_differs_is_told(load: Callable[..., Proj
     """As with `base=`, where nothing has changed since the base, and what exists differs all the same."""
     run = Run(load("", "stacks/a/main.tf:"))
     found = Result("drift", "a", Status.UNDEPLOYED, "differs", details=DriftDetails(), started_at=LATER)
-    assert list(conditions._of_drift(found, affected=False)) == [(Mark.DIFFERENT, f"differs (found {LATER})")]
+    assert list(conditions._of_drift(found, affected=False)) == [(Mark.DIFFERENT, f"differs (found {shown(LATER)})")]
     assert list(conditions._of_drift(found, affected=True)) == []
     assert run.project.stacks

@@ -22,7 +22,7 @@ def test_a_reason_makes_no_line_of_its_own(reason: str, key: str) -> None:
         at="2026-11-26T09:00:00+00:00", stack="db", facts={key: reason, "by": {"pipeline": reason}},
     )  # fmt: skip
     line = log._line(entry)
-    assert line.startswith("   12  2026-11-26T09:00:00+00:00  ")
+    assert line.startswith("   12  2026-11-26 09:00 UTC  ")
     assert line.splitlines() == [line]
     assert line.isprintable()
 

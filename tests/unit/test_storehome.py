@@ -306,6 +306,37 @@ def test_a_server_that_is_busy_for_a_moment_is_read_again(server: FileServer) ->
     assert home.read() == base
 
 
+@pytest.mark.parametrize("wrong", ["missing", "untagged", "garbage", "older"])
+def test_an_answer_that_cannot_be_is_asked_for_again_once(server: FileServer, wrong: str) -> None:
+    home = StoreHome(web(server))
+    base = home.write(None, b"head", {}, [(1, b"entry 1")])
+    older = server.files["head"]
+    base = home.write(base, b"head 2", {}, [(2, b"entry 2")])
+    tagged = {"ETag": '"1"'}
+    answers = {"missing": (404, {}), "untagged": (200, {}), "garbage": (200, tagged), "older": (200, tagged, older)}
+    server.log.clear()
+    server.faults.append(answers[wrong])
+    assert home.read() == base
+    assert server.log == ["GET /store/head"] * 2
+
+
+def test_a_store_that_was_put_back_or_removed_is_read_as_it_is(server: FileServer) -> None:
+    home = StoreHome(web(server))
+    base = home.write(None, b"head", {}, [(1, b"entry 1")])
+    old = server.files["head"]
+    home.write(base, b"head 2", {}, [(2, b"entry 2")])
+    server.files["head"] = old
+    found = home.read()
+    assert found is not None
+    assert found.head == b"head"
+    del server.files["head"]
+    assert home.read() is None
+    server.files["head"] = b"no ledger"
+    home = StoreHome(web(server))
+    with pytest.raises(BrokenError):
+        home.read()
+
+
 def test_caches_on_the_way_are_told_to_ask_the_server() -> None:
     server = Server()
     server.answers["/head"] = answer(200, b"{}", ETag='"1"')

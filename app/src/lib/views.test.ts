@@ -23,7 +23,7 @@ it.each([
 });
 
 it.each([
-  ['ok', '+0 ~2 -2, as planned at 2026-11-27T00:49:52+00:00', 'as planned at 2026-11-27T00:49:52+00:00'],
+  ['ok', '+0 ~2 -2, as planned at 2026-11-27 00:49 UTC', 'as planned at 2026-11-27 00:49 UTC'],
   ['ok', '+0 ~0 ±1 -0; 1 check passed', '1 check passed'],
   ['ok', '+1 ~0 -0 2 outputs; planned after its upstream', 'planned after its upstream'],
   ['ok', '+4 ~0 -0', ''],
