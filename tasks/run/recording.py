@@ -123,16 +123,16 @@ class Recording:
         own = self._copy.memory.mark is not None
         begun = lease.ended_marks(self._head(), self.session.me.holder, self._holders, known=own)
         held = self.session.records(self._run.project.stacks)
-        self.unseen = self._copy.unseen(self._run.project.stacks, held, begun, self.session.me.holder)
-        if alone:
-            self._fill(held, begun, by_base=self._run.request.base is not None and not deploying)
+        with self._copy.at_once():
+            self.unseen = self._copy.unseen(self._run.project.stacks, held, begun, self.session.me.holder)
+            if alone:
+                self._fill(held, begun, by_base=self._run.request.base is not None and not deploying)
 
     def _fill(self, held: dict[str, Held], begun: Mapping[str, Begun], *, by_base: bool) -> None:
         """Fill the working copy. With a base, only the base counts, so that later deploys by others are not undone."""
-        stacks = self._run.project.stacks
         self._known = {stack: item.change for stack, item in held.items()}
         known, begun = ({}, {}) if by_base else (held, begun)
-        for stack in self._copy.fill(stacks, known, begun, self._run.project.environment):
+        for stack in self._copy.fill(self._run.project.stacks, known, begun, self._run.project.environment):
             self._unrecorded.note(stack)
         self.by_base.held = held if by_base else {}
         own = {name: item for name, item in self._head().begun.items() if item.holder == self.session.me.holder}

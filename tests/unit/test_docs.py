@@ -8,7 +8,6 @@ import inspect
 import os
 import re
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
