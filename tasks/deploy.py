@@ -10,7 +10,7 @@ from .artifact import receipt, store
 from .base.errors import ArtifactRefusedError, DeployError
 from .base.text import plural
 from .forges import gate
-from .run import checkblocks, commandline, hooks, stateguard
+from .run import checkblocks, commandline, stateguard
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
 from .run.commandline import COMMANDS
@@ -101,6 +101,8 @@ def _may_run(run: Run, stack: Stack) -> bool:
     """Whether this run may apply or check a stack, be it because of one that it needs."""
     if commandline.forces():
         return True
+    from .run import hooks
+
     try:
         return any(
             not up_to_date(run, run.project.stacks[name]) or hooks.owed(run, STAGE, run.project.stacks[name])

@@ -9,7 +9,7 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from doit import get_var
 
@@ -22,6 +22,7 @@ from .base.problem import doit
 from .engine import encryption
 from .project import backend, references, stateid, volatile
 from .project import load as loading
+from .project.config.keyring import Keyring
 from .run import cilog, commandline, deployed, doitdb, fanout, misspelt, stateguard, turns, urgency
 from .run.request import Request
 from .run.run import Run
@@ -30,11 +31,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from .artifact.standing import Standing
+    from .base.layout import Layout
     from .base.problem import Problem
     from .ledger.holder import Pipeline
+    from .project.config.loading import Loaded
+    from .project.load import Configured
+    from .project.model import Config
+    from .project.model.ledger import Ledger
     from .project.project import Project
     from .project.statekinds import StateId
     from .run.allowance import Allowance
+    from .run.early import Early
     from .run.reviewing import Review
 
 ENVIRONMENT_VARIABLE = "DEPLOY_ENV"
@@ -99,10 +106,23 @@ def _made(root: Path, environment: str | None, standing: Mapping[str, Standing])
     _check_environment_variable()
     commandline.check_order()
     commandline.check_parallel()
-    states = {name: found.state for name, found in standing.items()}
-    run = Run(_taken_over(load(root, environment, update=_update(), checked=states)), _request())
+    begun = _Beginning()
+    try:
+        states = {name: found.state for name, found in standing.items()}
+        project = load(root, environment, update=_update(), checked=states, configured=begun.configured)
+        return _opened(Run(_taken_over(project), _request()), standing, begun)
+    except DeployError:
+        begun.leave()
+        raise
+
+
+def _opened(run: Run, standing: Mapping[str, Standing], begun: _Beginning) -> Run:
+    """A run that is checked and ready to begin.
+
+    Raises:
+        DeployError: As `_made`.
+    """
     run.standing = standing
-    ownenvironment.hide(_declared_secrets(run.project))
     stateguard.check_names(run.request.accepted, run.project.stacks)
     if run.request.allowances:
         _check_allowances(run)
@@ -127,10 +147,32 @@ def _made(root: Path, environment: str | None, standing: Mapping[str, Standing])
     with suppress(OSError):  # reported by the first record that cannot be written
         prepare(run.layout, run.layout.base)
     if run.project.config.ledger != "none":
-        _open_ledger(run)
+        _open_ledger(run, begun.early)
     deployed.choose_base(run)
     doitdb.prepare(run.layout.records, run.say)
     return run
+
+
+class _Beginning:
+    """What begins once the configuration is read, while the stacks' code is."""
+
+    early: Early | None = None
+
+    def configured(self, loaded: Loaded, layout: Layout) -> None:
+        """Hide what the configuration says is a secret, and ask the ledger, for a command that begins with it."""
+        ownenvironment.hide(_declared_secrets(loaded.config))
+        settings: Ledger | Literal["none"] = loaded.config.ledger
+        if settings != "none" and commandline.names(_READING):
+            from .run import early
+
+            with suppress(OSError):  # see `_made`
+                prepare(layout, layout.base)
+            self.early = early.begin(settings, loaded, layout)
+
+    def leave(self) -> None:
+        """Leave no process behind that this began."""
+        if self.early is not None:
+            self.early.leave()
 
 
 def _folders(project: Project) -> set[str]:
@@ -142,7 +184,7 @@ def _folders(project: Project) -> set[str]:
 
 def load(
     root: Path, environment: str | None = None, *, update: bool = False,
-    checked: Mapping[str, StateId | None] | None = None,
+    checked: Mapping[str, StateId | None] | None = None, configured: Configured | None = None,
 ) -> Project:  # fmt: skip
     """Load the project and check everything that its configuration refers to.
 
@@ -153,13 +195,14 @@ def load(
         environment: The environment's name; by default the configuration's default.
         update: Whether an overlay's upstream may be pinned to a new commit.
         checked: See `Sources.checked`.
+        configured: See `project.load.load`.
 
     Raises:
         DeployError: It cannot be loaded; `ConfigErrors` lists all broken references at once.
     """
     if not wanted.looks_at_code():
-        return loading.load(root, environment, update=update, code=False)
-    project = loading.load(root, environment, update=update, checked=checked)
+        return loading.load(root, environment, update=update, code=False, configured=configured)
+    project = loading.load(root, environment, update=update, checked=checked, configured=configured)
     errors = [error for find in _checks(project) for error in find(project)]
     if errors:
         raise ConfigErrors(errors)
@@ -211,7 +254,7 @@ def doit_config(run: Run) -> dict[str, Any]:
     }
 
 
-def _open_ledger(run: Run) -> None:
+def _open_ledger(run: Run, early: Early | None) -> None:
     """Begin to read the ledger, for a command that begins with it.
 
     Raises:
@@ -220,7 +263,7 @@ def _open_ledger(run: Run) -> None:
     """
     from .run import ledgerof
 
-    run.recording = ledgerof.attach(run, _has_ended, _review)
+    run.recording = ledgerof.attach(run, _has_ended, _review, early)
     if run.recording is not None and commandline.names(_READING):
         run.recording.begin()
 
@@ -295,10 +338,9 @@ def _taken_over(project: Project) -> Project:
     return load(project.layout.root, project.environment)
 
 
-def _declared_secrets(project: Project) -> Iterator[str]:
+def _declared_secrets(config: Config) -> Iterator[str]:
     """The variables that hold secrets by what the configuration says of them."""
-    config = project.config
-    yield from project.keyring.variables
+    yield from Keyring(config.encryption).variables
     yield from (name for name in os.environ if any(fnmatchcase(name, glob) for glob in config.secrets))
     yield from (
         name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -12,6 +13,12 @@ from . import urls
 
 if TYPE_CHECKING:
     from .jsonvalue import Json
+
+# Else it reads the metadata of every installed package for plugins of its own: 3 % of the start of a run.
+with suppress(ImportError):
+    from pydantic.plugin import _loader
+
+    _loader._plugins = {} if _loader._plugins is None else _loader._plugins  # noqa: SLF001 - it has no public way
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
 ENVIRONMENT_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"

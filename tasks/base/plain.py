@@ -96,7 +96,7 @@ def read(path: Path, most: int) -> bytes:
     return _content(opened(path), path, most)
 
 
-def regular(path: Path) -> int:
+def regular(path: Path | str) -> int:
     """Open a file for reading, following links; never a pipe, device or folder.
 
     Raises:
@@ -233,5 +233,5 @@ def _real(base: str) -> str:
     return os.path.realpath(base).rstrip("/")
 
 
-def _not_plain(path: Path, why: str) -> NotPlainError:
-    return NotPlainError(errno.EINVAL, f"{path.name} {why}", str(path))
+def _not_plain(path: Path | str, why: str) -> NotPlainError:
+    return NotPlainError(errno.EINVAL, f"{os.path.basename(path)} {why}", str(path))  # noqa: PTH119 - of a text, too

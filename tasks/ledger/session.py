@@ -62,6 +62,7 @@ class Session:
         cache: The cache of shards.
         pause: Waits that many seconds; true if the run was asked to stop.
         observed: How often the observations were written, as far as this run knows.
+        asked: The answer of the home to a question that was asked before; the first read takes it.
 
     Attributes:
         foreign: How often it was read after somebody had written it; a write of ours without an answer counts, too.
@@ -75,6 +76,7 @@ class Session:
     cache: Cache | None = None
     pause: Callable[[float], bool | None] = time.sleep
     observed: int = 0
+    asked: Callable[[], Version | None] | None = None
     foreign: int = field(init=False, default=0)
     _state: State = field(init=False)
     _version: Version | None = field(init=False, default=None)
@@ -265,8 +267,9 @@ class Session:
     def _fetch(self, effect: Fetch) -> Event:
         if effect.pause and self.pause(effect.pause):
             return Denied()
+        asked, self.asked = self.asked, None
         try:
-            found = self.home.read()
+            found = self.home.read() if asked is None else asked()
         except _REFUSALS as error:
             return self._refused(error)
         except HomeError as error:

@@ -18,7 +18,7 @@ from .sources import Sources
 from .stack import OutputReference, Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from ..base.errors import ConfigError
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from .config.upstream import Base
     from .statekinds import StateId
 
+    Configured = Callable[[Loaded, Layout], None]
+
 
 def load(
     root: Path, environment: str | None = None, *, update: bool = False, code: bool = True,
-    checked: Mapping[str, StateId | None] | None = None,
+    checked: Mapping[str, StateId | None] | None = None, configured: Configured | None = None,
 ) -> Project:  # fmt: skip
     """Read the configuration, find the stacks, and relate them.
 
@@ -42,6 +44,7 @@ def load(
         update: Whether an overlay's upstream may be pinned to a new commit.
         code: Whether to read which states the stacks' code reads; the graph lacks these otherwise.
         checked: See `Sources.checked`.
+        configured: Is called once the configuration is read, and before all else is.
 
     Raises:
         ConfigError: The configuration is invalid in a part that everything else depends on.
@@ -56,6 +59,8 @@ def load(
 
     loaded = loading.load(root, environment, resolve)
     layout, tree = Layout(root, loaded.environment), None
+    if configured is not None:
+        configured(loaded, layout)
     if loaded.base is not None:
         from .overlay import buildtree
 

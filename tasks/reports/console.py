@@ -16,10 +16,9 @@ from ..base.errors import DeployError, ExitCode
 from ..base.problem import Kind, doit
 from ..base.terminal import Style, Styled
 from ..base.text import few, plural
-from ..policy import semantic
 from ..run.cilog import Dialect
 from ..run.result import Status
-from . import causes, failures, remarks, tally, verdicts
+from . import causes, failures, remarks, tally
 from .failures import Failures
 from .tally import STAGES, Tally
 
@@ -173,6 +172,8 @@ class Console:
         changes = outcome.changes
         if outcome.stage not in ("plan", "drift") or not changes or self._run.output.dialect is Dialect.PLAIN:
             return []
+        from ..policy import semantic
+
         found = semantic.meaning(changes)
         return [Styled(f"  {address}: {semantic.words(entry)}") for address, entry in sorted(found.items())]
 
@@ -215,6 +216,8 @@ class Console:
             reports: The files of the reports.
             errors: What went wrong besides the tasks.
         """
+        from . import verdicts
+
         run, found = self._run, list(self._run.results.values())
         lines = ["", *self._counted(selected, found)]
         if text := tally.of_stage(found, "deploy" if "deploy" in selected else "plan"):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..base.errors import GitError, LedgerError
+from ..base.errors import DeployError, GitError, LedgerError
 from ..base.git import Relation
 from ..base.text import short
 from ..ledger.completed import Completed
 from . import succession
+from .assessment import assess_once
 from .result import Status
+from .selection import Part
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -36,8 +38,17 @@ def _is_proven(run: Run, stack: str) -> bool:
     deployed, planned = (run.results.get(f"{stage}:{stack}") for stage in ("deploy", "plan"))
     if deployed is not None and deployed.status is not Status.NOT_RUN:
         return deployed.status in _PROVEN
-    is_asked = run.request.part is None  # the report of a pipeline asks no plan whether its stack is affected
-    return is_asked and planned is not None and planned.status is Status.UNAFFECTED
+    if run.request.part is Part.REPORT:  # a stack without a job has no plan, and none is asked once another has failed
+        return _is_as_wanted(run, stack)
+    return planned is not None and planned.status is Status.UNAFFECTED
+
+
+def _is_as_wanted(run: Run, stack: str) -> bool:
+    try:
+        found = assess_once(run, run.project.stacks[stack])
+    except DeployError:
+        return False
+    return not found.affected and not found.unverified
 
 
 def of(run: Run, head: Head, but: Collection[str] | None = None) -> Completed | None:

@@ -12,25 +12,32 @@ from .recording import Recording
 
 if TYPE_CHECKING:
     from ..ledger.record import Head
+    from .early import Early
     from .lease import Ask
     from .reviewing import AskReview
     from .run import Run
 
 
-def attach(run: Run, has_ended: Ask, review: AskReview) -> Recording | None:
+def attach(run: Run, has_ended: Ask, review: AskReview, early: Early | None = None) -> Recording | None:
     """The ledger of a run; None if none is configured.
 
     Args:
         run: The run.
         has_ended: Asks the forge whether a pipeline has ended.
         review: Asks the forge who reviewed the commit.
+        early: Its home, if that is being read already.
 
     Raises:
         ConfigError: A setting or a key is not what it should be.
         RecordError: This disk's record of it cannot be read.
     """
     settings = ledgers.settings_of(run)
-    return Recording(run, settings, has_ended, review) if settings is not None else None
+    if settings is None:
+        return None
+    recording = Recording(run, settings, has_ended, review)
+    if early is not None:
+        early.hand_over(recording.session, run.stop)
+    return recording
 
 
 def opened(run: Run) -> Recording:

@@ -19,7 +19,6 @@ from ..ledger.home import HomeError
 from ..ledger.identity import Identity
 from ..ledger.keys import PublicKey
 from ..ledger.machine import Me
-from ..ledger.observer import Observer
 from ..ledger.session import Session, Trust
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from ..ledger.home import Home
     from ..ledger.machine import Mark
+    from ..ledger.observer import Observer
     from ..ledger.place import Part
     from ..project.model.ledger import Ledger, Observations
     from .run import Run
@@ -68,6 +68,8 @@ def observer(run: Run, settings: Ledger, clone: str) -> Observer:
         ConfigError: A setting or a key is not what it should be.
         LedgerError: Their place cannot be opened.
     """
+    from ..ledger.observer import Observer  # few runs need it
+
     me, identity = identify(clone, run.layout.root), Identity(_project(run), run.project.environment)
     keys_ = trust(settings.observations)
     return Observer(home(run, settings, "observations"), identity, me.label, keys_, run.stop.wait)

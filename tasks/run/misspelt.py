@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..project.model import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 _PREFIX = "DEPLOY_"
 _CLOSE = 0.8
@@ -39,25 +39,25 @@ def notes(variables: Iterable[str], stacks: Callable[[], Collection[str]]) -> It
         variables: The names in the environment.
         stacks: Returns the stacks, disabled ones included; asked once, and only where a variable is about one.
     """
-    from difflib import get_close_matches
-
     known = [*(name.upper() for name in Config.model_fields), *(name.removeprefix(_PREFIX) for name in _OTHERS)]
     names: list[str] | None = None
     for variable in sorted(name for name in variables if name.startswith(_PREFIX)):
         head, *rest = variable.removeprefix(_PREFIX).split("__")
         if head not in known:
-            near = (
-                [_MEANT[head].removeprefix(_PREFIX)]
-                if head in _MEANT
-                else get_close_matches(head, known, n=1, cutoff=_CLOSE)
-            )
+            near = [_MEANT[head].removeprefix(_PREFIX)] if head in _MEANT else _nearest(head, known)
             if near:
                 yield _note(variable, "__".join([near[0], *rest]))
         elif head == "STACKS" and rest:
             names = [name.upper() for name in stacks()] if names is None else names
-            near = get_close_matches(rest[0], names, n=1, cutoff=_CLOSE)
+            near = _nearest(rest[0], names)
             if rest[0] not in names and near:
                 yield _note(variable, "__".join([head, near[0], *rest[1:]]))
+
+
+def _nearest(name: str, known: Sequence[str]) -> list[str]:
+    from difflib import get_close_matches  # nearly no run needs it
+
+    return get_close_matches(name, known, n=1, cutoff=_CLOSE)
 
 
 def _note(variable: str, meant: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from ..ledger import order, receipts
 from ..ledger.machine import Mark  # noqa: TC001 - pydantic reads a memory by it
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from ..base.jsonvalue import JsonObject
@@ -67,7 +67,18 @@ class WorkingCopy:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._read: dict[str, receipts.Record | None] | None = None
+        self._unrecorded: dict[str, bool] | None = None
         self.memory = _remembered(layout)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Read the files of each stack once: all that is asked within counts as one moment, before `fill` writes."""
+        self._read, self._unrecorded = {}, {}
+        try:
+            yield
+        finally:
+            self._read = self._unrecorded = None
 
     def save(self) -> None:
         """Save what is known of the ledger, durably.
@@ -89,11 +100,21 @@ class WorkingCopy:
         Raises:
             RecordError: They cannot be read.
         """
+        if self._read is None:
+            return self._found(stack)
+        if stack not in self._read:
+            self._read[stack] = self._found(stack)
+        return self._read[stack]
+
+    def _found(self, stack: str) -> receipts.Record | None:
         receipt = read_json(self._layout.receipt(stack))
         if not isinstance(receipt, dict):
             return None
-        outputs = read_json(self._layout.outputs(stack))
-        return receipts.Record(receipt, outputs if isinstance(outputs, dict) else None)
+        return receipts.Record(receipt, self._outputs(stack))
+
+    def _outputs(self, stack: str) -> JsonObject | None:
+        found = read_json(self._layout.outputs(stack))
+        return found if isinstance(found, dict) else None
 
     def is_unrecorded(self, stack: str) -> bool:
         """Whether the ledger lacks this disk's latest apply or check, because it could not be recorded when it ended.
@@ -101,6 +122,13 @@ class WorkingCopy:
         Raises:
             RecordError: The receipt cannot be read.
         """
+        if self._unrecorded is None:
+            return self._is_unrecorded(stack)
+        if stack not in self._unrecorded:
+            self._unrecorded[stack] = self._is_unrecorded(stack)
+        return self._unrecorded[stack]
+
+    def _is_unrecorded(self, stack: str) -> bool:
         known = self.memory.stacks.get(stack)
         if known is None and self.memory.mark is None and stack not in self.memory.apart:
             return False  # older than the ledger, so not trusted; a fresh clone opens no file for it
@@ -167,37 +195,34 @@ class WorkingCopy:
         return unrecorded
 
     def _put(self, stack: str, item: Record | None, mark: Begun | None, environment: str) -> dict[Path, JsonObject]:
-        """Remove what the ledger does not have; returns the files to write for what it has."""
+        """Remove what the ledger does not have of a stack that is recorded; returns the files to write for the rest."""
         if item is None and mark is None:
             self._remove(stack)
             return {}
-        if mark is None and item is not None:
-            self._spend(stack, item)
         known, here = self.memory.stacks.get(stack), self.found(stack)
-        is_known = item is not None and here is not None and known == Known(item.change, digest(here.receipt))
+        is_known = item is not None and known is not None and known.change == item.change
         if mark is None and item and here and is_known and order.is_of(item, here.receipt):
-            return self._put_back(stack, item)  # it was applied here: the local receipt has more than the ledger
+            return self._put_back(stack, item, here)  # it was applied here: the local receipt has more than the ledger
         receipt: JsonObject = dict(item.receipt) if item else {}
         if mark is not None:
             receipt = receipts.begun(receipt or None, stack, environment, mark)
             self._take(stack, mark.plan_id)
-        before = read_json(self._layout.outputs(stack))
+        elif item is not None:
+            self._spend(stack, item)
+        before = here.outputs if here is not None else self._outputs(stack)
         wanted = receipts.Record(receipt, dict(item.outputs) if item and item.outputs is not None else None)
-        wanted = receipts.working_copy(wanted, before if isinstance(before, dict) else None)
+        wanted = receipts.working_copy(wanted, before)
         self.memory.stacks[stack] = Known(item.change if item else None, digest(wanted.receipt))
         if wanted.outputs is None:
             self._drop(self._layout.outputs(stack))
             return {self._layout.receipt(stack): wanted.receipt}
         return {self._layout.receipt(stack): wanted.receipt, self._layout.outputs(stack): wanted.outputs}
 
-    def _put_back(self, stack: str, item: Record) -> dict[Path, JsonObject]:
+    def _put_back(self, stack: str, item: Record, here: receipts.Record) -> dict[Path, JsonObject]:
         """The outputs of a stack, where those here are no longer the ledger's: a run found others in its state."""
-        path = self._layout.outputs(stack)
-        here = read_json(path)
-        found = receipts.Record({}, here if isinstance(here, dict) else None)
         wanted = receipts.Record({}, dict(item.outputs) if item.outputs is not None else None)
-        kept = receipts.working_copy(wanted, found.outputs).outputs
-        return {} if kept is None or receipts.agree(wanted, found) else {path: kept}
+        kept = receipts.working_copy(wanted, here.outputs).outputs
+        return {} if kept is None or receipts.agree(wanted, here) else {self._layout.outputs(stack): kept}
 
     def _take(self, stack: str, plan: str | None) -> None:
         """Remove a plan that was made before the announced apply: it must never be applied."""

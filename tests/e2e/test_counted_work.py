@@ -20,9 +20,16 @@ if TYPE_CHECKING:
 FEW, MANY = 3, 9
 COARSE = 2.2  # see test_snapshot
 COUNTING = """
-import atexit, json, os, runpy, sys
+import atexit, importlib.metadata, json, os, runpy, sys
 
-opened, started = [], []
+opened, started, sought = [], [], []
+entry_points = importlib.metadata.entry_points
+
+def seek(**given):
+    sought.append(given.get("group"))
+    return entry_points(**given)
+
+importlib.metadata.entry_points = seek
 
 def hook(event, arguments):
     if event == "open" and isinstance(arguments[0], str) and not arguments[0].endswith((".pyc", ".py")):
@@ -34,7 +41,7 @@ def tell():
     root = os.getcwd() + os.sep
     inside = sorted(os.path.abspath(path).removeprefix(root) for path in opened if os.path.abspath(path).startswith(root))
     with open(os.environ["COUNTED"], "w") as stream:
-        json.dump({"modules": sorted(sys.modules), "opened": inside, "started": started}, stream)
+        json.dump({"modules": sorted(sys.modules), "opened": inside, "started": started, "sought": sought}, stream)
 
 atexit.register(tell)
 sys.addaudithook(hook)
@@ -53,13 +60,13 @@ HEAVY = {
 }
 
 
-def counted(repository: Repository, *command: str) -> dict[str, Any]:
+def counted(repository: Repository, *command: str, **variables: str) -> dict[str, Any]:
     """What a doit process imported, opened below the repository, and started."""
     script, told = repository.home / "counting.py", repository.home / "counted.json"
     script.write_text(COUNTING)
     subprocess.run(
         [sys.executable, str(script), *command], cwd=repository.path, check=True, capture_output=True,
-        env=repository.environment(COUNTED=str(told)),
+        env=repository.environment(COUNTED=str(told), **variables),
     )  # fmt: skip
     found: dict[str, Any] = json.loads(told.read_text())
     found["modules"] = [
@@ -105,13 +112,14 @@ def test_without_changes_nothing_is_loaded_and_no_file_of_a_stack_is_opened(
 
 def test_a_run_that_has_to_look_imports_only_what_its_command_uses(many: Callable[[int], Repository]) -> None:
     repository = many(FEW)
-    shown = counted(repository, "graph")
+    shown = counted(repository, "graph", DEPLOY_LEDGER_TOKEN="no key of the configuration")
     unused = {
         "pydantic_settings", "requests", "jinja2", "rich", "tasks.log", "tasks.upkeep", "tasks.run.recording",
-        "tasks.reports.page", "tasks.reports.write", "tasks.run.documents", "tasks.drift", "tasks.deploy",
+        "tasks.reports.page", "tasks.reports.write", "tasks.policy.semantic", "tasks.run.documents", "tasks.drift", "tasks.deploy",
         "tasks.engine.engine", "tasks.engine.planfile.document", "tasks.ledger.machine", "tasks.run.baseline",
     }  # fmt: skip
     assert not unused & set(shown["modules"])
+    assert "pydantic" not in shown["sought"]  # for which the metadata of every installed package is read
     assert len(shown["modules"]) <= 500, len(shown["modules"])
 
 

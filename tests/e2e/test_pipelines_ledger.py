@@ -476,6 +476,30 @@ def test_a_retry_plans_a_failed_deploy_again_however_often_it_failed(stacks: Rep
     assert lease(stacks) is None
 
 
+def test_an_older_pipeline_is_refused_once_a_newer_one_has_failed_to_plan_another_stack(
+    stacks: Repository, tmp_path: Path
+) -> None:
+    """The newer one reverts `a` before the older one has deployed it, so it has no job for it."""
+    generated(stacks, tmp_path, 90, 91).run()
+    stacks.write(f"stacks/a/main.tf:{resource('2')}")
+    stacks.commit("older")
+    older = generated(stacks, tmp_path, 100, 101)
+    waiting = {name: older.definitions.pop(name) for name in ("deploy:a", "deploy:b", "report")}
+    assert older.run().status("planned") == "success"
+    stacks.write(f"stacks/a/main.tf:{resource()}", f'stacks/c/main.tf:{resource("c")}\nlocals {{ x = file("gone") }}\n')
+    stacks.commit("newer")
+    newer = generated(stacks, tmp_path, 200, 201).run()
+    assert (newer.status("plan:c"), newer.status("report")) == ("failed", "failed")
+    assert "deploy:a" not in newer.definitions
+    commit = stacks.git("rev-parse", "HEAD")[:8]
+    stacks.git("branch", "newer")
+    stacks.git("reset", "-q", "--hard", "HEAD~1")
+    older.definitions |= waiting
+    older.run()
+    assert older.status("deploy:a") == "failed", older.out("deploy:a")
+    assert f"{commit} is deployed, and " in older.out("deploy:a")
+
+
 def test_another_pipeline_waits_until_the_report_ended_the_lease(stacks: Repository, tmp_path: Path) -> None:
     first = generated(stacks, tmp_path, 100, 101)
     del first.definitions["report"]

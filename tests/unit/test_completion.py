@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from tasks.base.errors import ConfigError
 from tasks.base.git import Revision
 from tasks.ledger.record import Head, Partly
 from tasks.run import completion
@@ -127,12 +128,30 @@ def test_only_what_a_deploy_has_judged_counts(results: dict[str, str], left: set
     assert completion.unproven(made) == left
 
 
-def test_the_report_of_a_pipeline_counts_deploys_alone() -> None:
-    """Its plan of a stack without a job says nothing; the deploy says whether the stack is affected."""
+@pytest.mark.parametrize(
+    ("found", "left"),
+    [
+        (SimpleNamespace(affected=False, unverified=False), set()),
+        (SimpleNamespace(affected=True, unverified=False), {"db"}),
+        (SimpleNamespace(affected=False, unverified=True), {"db"}),
+        (ConfigError("no var file"), {"db"}),
+    ],
+)
+def test_the_report_of_a_pipeline_assesses_what_no_job_deployed(
+    monkeypatch: pytest.MonkeyPatch, found: Any, left: set[str]
+) -> None:
+    """Its plan of a stack without a job says nothing, and its deploy is not asked once another stack's plan failed."""
+
+    def assess(_run: Run, _stack: object) -> Any:
+        if isinstance(found, ConfigError):
+            raise found
+        return found
+
+    monkeypatch.setattr(completion, "assess_once", assess)
     made: Any = run("x")
     made.request.part = Part.REPORT
     made.results = {
         "plan:web": Result("plan", "web", Status.UNAFFECTED), "plan:db": Result("plan", "db", Status.UNAFFECTED),
         "deploy:web": Result("deploy", "web", Status.UNAFFECTED), "deploy:db": Result("deploy", "db", Status.NOT_RUN),
     }  # fmt: skip
-    assert completion.unproven(made) == {"db"}
+    assert completion.unproven(made) == left

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.base.errors import RecordError
+from tasks.base.files import read_json
 from tasks.ledger import receipts
 from tasks.ledger.machine import Mark
+from tasks.ledger.record import Record
+from tasks.run import workingcopy
 from tasks.run.workingcopy import WorkingCopy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tasks.project.project import Project
 
@@ -68,3 +72,25 @@ def test_what_others_wrote_into_a_receipt_is_shown_on_one_line() -> None:
     assert found == {
         **receipt, "started_at": safe, "commit": safe, "deployed": {"at": safe, "commit": None}, "allowed": [safe],
     }  # fmt: skip
+
+
+def test_what_is_on_the_disk_is_read_once_at_the_beginning_of_a_run(
+    load: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout, copy = load().layout, WorkingCopy(load().layout)
+    receipt = {"stack": "web", "outcome": "applied", "started_at": "2026"}
+    held = {"web": Record(change="c1", entry=1, receipt=receipt, outputs={"url": {"sensitive": False}})}
+    copy.memory.mark = Mark("0a" * 16, 7, "0b" * 32)
+    copy.fill(["web"], held, {}, "local")
+    opened: list[str] = []
+
+    def read(path: Path) -> object:
+        opened.append(layout.relative(path))
+        return read_json(path)
+
+    monkeypatch.setattr(workingcopy, "read_json", read)
+    with copy.at_once():
+        assert copy.unseen(["web"], held, {}, "us") == {}
+        assert copy.fill(["web"], held, {}, "local") == set()
+    assert opened == [layout.relative(layout.receipt("web")), layout.relative(layout.outputs("web"))]
+    assert copy.found("web") == receipts.Record(receipt, {"outputs": {"url": {"sensitive": False}}})

@@ -204,9 +204,9 @@ def _refuse_ignored(folder: Path, prefix: str, name: str) -> None:
 
 def _environment_variables(data: dict[str, Any]) -> dict[str, Any]:
     """The values of the `DEPLOY_*` variables, in the shape of the configuration."""
-    fields = tuple(f"DEPLOY_{name.upper()}" for name in Config.model_fields)
-    if not any(name.startswith(fields) for name in explaining.variable_names()):
-        return {}
+    fields = {f"DEPLOY_{name.upper()}" for name in Config.model_fields}
+    if not any(name.partition("__")[0] in fields for name in explaining.variable_names()):
+        return {}  # others are no keys: DEPLOY_LEDGER_TOKEN, which every job has
     from .variables import Variables  # pydantic-settings takes a fifth of the time in which a run starts
 
     stacks = data.get("stacks")

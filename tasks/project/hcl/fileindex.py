@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ...base import cachefile, git
+from ...base import cachefile, git, plain
 from ...base.errors import RecordError
-from ...base.files import sha256_file
+from ...base.files import sha256_bytes, sha256_file
 from ...base.jsonvalue import fields
 from . import globs, reader
 from .facts import FACTS_VERSION, Facts, without_secrets
@@ -75,7 +75,8 @@ class FileIndex:
         return told[path]
 
     def _facts_now(self, path: str) -> Facts:
-        entry = self._entry(path)
+        content: list[bytes] = []
+        entry = self._entry(path, content)
         if entry is None:
             return Facts()
         key = f"{path}\0{entry[1]}"
@@ -83,7 +84,7 @@ class FileIndex:
         if known is None:
             if entry[2] is None:
                 try:
-                    known = without_secrets(self.read_facts(path))
+                    known = without_secrets(reader.read_facts(path, *content or [self.content(path)]))
                 except OSError:
                     return Facts()
                 entry[2] = known.to_json()
@@ -274,7 +275,8 @@ class FileIndex:
         with suppress(RecordError):
             cachefile.write(self._cache, [_FORMAT, FACTS_VERSION], {"files": kept})
 
-    def _entry(self, path: str) -> list[Any] | None:
+    def _entry(self, path: str, content: list[bytes] | None = None) -> list[Any] | None:
+        """A file's stamp, digest and facts; what is read of it for the digest is added to `content`."""
         absolute = self.absolute(path)
         try:
             status = os.stat(absolute)  # noqa: PTH116 - see `absolute`
@@ -285,7 +287,7 @@ class FileIndex:
         if entry is not None and entry[0] == stamp:
             return entry
         try:
-            digest = sha256_file(Path(absolute))
+            digest = _digest(absolute, content)
         except OSError:
             return None
         with self._lock:
@@ -293,6 +295,15 @@ class FileIndex:
             entry = self._entries[path] = [stamp, digest, known]
             self._changed = True
         return entry
+
+
+def _digest(path: str, content: list[bytes] | None) -> str:
+    """Hex SHA-256 of a file, whose content is read whole if it is wanted."""
+    if content is None:
+        return sha256_file(Path(path))
+    with os.fdopen(plain.regular(path), "rb") as stream:
+        content.append(stream.read())
+    return sha256_bytes(content[-1])
 
 
 def described(digest: str | None, *, executable: bool) -> str | None:

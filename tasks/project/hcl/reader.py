@@ -84,8 +84,9 @@ def _read_native(content: bytes, found: Facts) -> None:
         attributes = dict(syntax.attributes(body))
         if kind == "module" and labels:
             _add_call(labels[0], attributes, found)
-            inside = [expression for _, _, inner in syntax.blocks(body) for expression in _evaluated(inner)]
-            found.reads.extend(reading_of(inside, None))  # `lifecycle`; arguments are read where the module uses them
+            if reading:  # in `lifecycle`; arguments are read where the module uses them
+                inside = [expression for _, _, inner in syntax.blocks(body) for expression in _evaluated(inner)]
+                found.reads.extend(reading_of(inside, None))
         elif kind == "locals":
             found.locals.update({name: expressions.convert(value) for name, value in attributes.items()})
         elif kind == "data" and labels[:1] == ["terraform_remote_state"] and len(labels) > 1:
@@ -107,8 +108,10 @@ def _read_native(content: bytes, found: Facts) -> None:
     if reading:
         found.reads.extend(of_locals(found))
     references.find_paths(root, found)
-    references.find_state_outputs(syntax.text(root), found)
-    references.find_workspace(root, found)
+    if b"terraform_remote_state" in content:
+        references.find_state_outputs(syntax.text(root), found)
+    if b".workspace" in content:
+        references.find_workspace(root, found)
 
 
 def _converted(attributes: dict[str, Node], only: tuple[str, ...] | None = None) -> dict[str, Expression]:

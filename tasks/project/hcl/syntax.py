@@ -59,16 +59,23 @@ def blocks(inside: Node | None) -> Iterator[tuple[str, list[str], Node | None]]:
     for block in inside.named_children if inside else []:
         if block.type != "block":
             continue
-        words = [text(child).strip('"') for child in block.named_children if child.type in ("identifier", "string_lit")]
+        words: list[str] = []
+        inner: Node | None = None
+        for child in block.named_children:
+            kind = child.type  # which is made anew each time
+            if kind in ("identifier", "string_lit"):
+                words.append(text(child).strip('"'))
+            elif kind == "body" and inner is None:
+                inner = child
         if words:
-            yield words[0], words[1:], body(block)
+            yield words[0], words[1:], inner
 
 
 def attributes(inside: Node | None) -> Iterator[tuple[str, Node]]:
     """The attributes of a body: name, expression."""
     for attribute in inside.named_children if inside else []:
-        if attribute.type == "attribute" and len(attribute.named_children) > 1:
-            yield text(attribute.named_children[0]), attribute.named_children[-1]
+        if attribute.type == "attribute" and len(kids := attribute.named_children) > 1:
+            yield text(kids[0]), kids[-1]
 
 
 def text(node: Node) -> str:
