@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .artifact import changes, inputs, observed, outputs, reasons, receipt, rereads, store
+from .artifact import affected, changes, inputs, observed, outputs, reasons, receipt, rereads, store
 from .artifact.inputs import Input, InputKind
 from .artifact.receipt import Outcome, Receipt
 from .base.clock import now
@@ -115,7 +115,8 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
     ended = begun.ended(
         Outcome.APPLIED, **end.left.identity, verified=None if stack.settings.verify else True,
         state_key=run.project.keyring.state_key, exists=manifest.exists, failed_checks=end.failed_checks,
-        unneeded=end.unneeded, **_less_produced(run, stack, begun),
+        unneeded=end.unneeded, hooked=not affected.has_hooks(run.project, stack),
+        **_less_produced(run, stack, begun),
     )  # fmt: skip
     receipt.write(layout, ended)
     shown = {

@@ -134,6 +134,8 @@ def _notes(found: Condition) -> Iterator[tuple[Mark, str]]:
         yield Mark.AFFECTED, f"affected: {found.assessment.why}"
     elif found.assessment is not None and found.assessment.unverified:
         yield Mark.UNVERIFIED, "its checks have not passed"
+    elif found.assessment is not None and found.assessment.unhooked:
+        yield Mark.UNVERIFIED, "the hooks after its deploy have not passed"
     if found.deploying is not None:
         yield Mark.DEPLOYING, f"being deployed by {found.deploying}"
     if found.unsaved is not None:

@@ -80,7 +80,7 @@ def up_to_date(run: Run, stack: Stack) -> bool:
     if run.request.repair is not None or store.pending(run.layout, stack.name):
         return False
     assessment = assess_once(run, stack)
-    return not assessment.affected and not assessment.unverified
+    return not assessment.affected and not assessment.unfinished
 
 
 def refuse_unfit(run: Run, names: Iterable[str]) -> None:
@@ -149,6 +149,8 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
     elif assessment.unverified or not assessment.receipt:
         outcome = Result(STAGE, stack.name, summary="already applied; its checks have not passed yet")
         return _holding(run, stack, verified(run, stack, outcome), _failed_now(run, stack, assessment.receipt))
+    elif assessment.unhooked:
+        return Result(STAGE, stack.name, summary="already applied; the hooks after it had not passed yet")
     else:
         return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected")
     return _ended_well(run, stack, assessment, applied, why)

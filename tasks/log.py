@@ -104,6 +104,7 @@ def _line(entry: Entry) -> str:
         _besides(facts.get("besides")),
         f"serial {facts['serial']}" if facts.get("serial") is not None else "",
         _CHECKS.get(str(facts.get("verified")), ""),
+        "its hooks have not passed" if facts.get("hooked") is False else "",
         f"pipeline {by['pipeline']}" if by.get("pipeline") else "",
         _review(facts.get("review"), by.get("request")),
         _REPAIRED.get(str(facts.get("repaired")), ""),

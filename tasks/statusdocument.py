@@ -46,7 +46,7 @@ def _part(run: Run, found: Condition) -> StackPart:
         summary=said, deployed=_deploy(assessment.receipt) if assessment else None,
         affected=assessment is None or assessment.affected,
         reasons=[_reason(reason, mask) for reason in assessment.reasons] if assessment else [],
-        unverified=assessment is not None and assessment.unverified,
+        unverified=assessment is not None and assessment.unfinished,
         plan=mask(found.plan.text) if found.plan else None, deploying=found.deploying, unsaved_state=found.unsaved,
         drift=_drifted(run, found.check), earlier_drift=_drifted(run, found.earlier), problem=problem,
     )  # fmt: skip

@@ -27,7 +27,7 @@ class Assessment:
     """A stack's inputs, its receipt, and the reasons for a plan; without reasons it is not affected.
 
     `rekeyed`: only the key for its state has changed. `unverified`: it is deployed, but its current checks have not
-    passed since.
+    passed since. `unhooked`: nor have the hooks after its deploy.
     """
 
     inputs: Inputs
@@ -35,11 +35,17 @@ class Assessment:
     reasons: list[Reason]
     rekeyed: bool = False
     unverified: bool = False
+    unhooked: bool = False
 
     @property
     def affected(self) -> bool:
         """Whether the stack has to be planned and deployed."""
         return bool(self.reasons)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a deploy has to check it, or to run hooks, although nothing has to be applied."""
+        return self.unverified or self.unhooked
 
     @property
     def why(self) -> str:
@@ -65,6 +71,16 @@ def _unverified(project: Project, last: Receipt, stack: Stack) -> bool:
     if not stack.settings.verify or not last.applied:
         return False
     return last.verified is not True or last.checks != checks_digest(stack)
+
+
+def _unhooked(project: Project, last: Receipt, stack: Stack) -> bool:
+    """Whether hooks after the deploy of a stack have not passed; one that is no longer configured need not."""
+    return last.applied and not last.hooked and has_hooks(project, stack)
+
+
+def has_hooks(project: Project, stack: Stack) -> bool:
+    """Whether hooks run after a deploy of a stack."""
+    return any(hook.is_for("deploy", "after", stack.name) for hook in project.config.hooks)
 
 
 def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessment:
@@ -99,7 +115,8 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
         return Assessment(now, last, [_if_recorded(reason, last.inputs, compared) for reason in differing])
     rewrite = keyring.rewrite(last.state_key)
     reasons = [Reason(Why.STATE_KEY, note=rewrite)] if rewrite else []
-    return Assessment(now, last, reasons, rewrite is not None, _unverified(project, last, stack))
+    unverified, unhooked = _unverified(project, last, stack), _unhooked(project, last, stack)
+    return Assessment(now, last, reasons, rewrite is not None, unverified, unhooked)
 
 
 def _if_recorded(reason: Reason, before: Inputs, after: Inputs) -> Reason:

@@ -50,7 +50,8 @@ class Receipt:
     started, as the plan was empty and would have left the state exactly as it was. `repaired` is set if the apply undid
     a drift: `person` if somebody asked for that, `rule` if a rule of `drift.repair` did. `stopped` says that the apply
     failed because its run was asked to stop. `spent` are the ids of the plans that were applied before, from the same
-    commit: one that is handed over once more, as to a job that is retried, is not applied again.
+    commit: one that is handed over once more, as to a job that is retried, is not applied again. `hooked`
+    is False until the hooks after its deploy have passed, if there are any.
     """
 
     stack: str
@@ -83,6 +84,7 @@ class Receipt:
     follows: str | None = None
     stopped: bool = False
     spent: list[str] = field(default_factory=list)
+    hooked: bool = True
     format: int = FORMAT
 
     @property

@@ -169,7 +169,9 @@ class StackPart(Part):
     deployed: DeployedPart | None = Field(description="The last deploy; null if there was none.")
     affected: bool = Field(description="Whether the next deploy changes it or must look at it.")
     reasons: list[ReasonPart] = Field(description="Why it is affected.")
-    unverified: bool = Field(description="Whether it is deployed, but its checks have not passed since.")
+    unverified: bool = Field(
+        description="Whether it is deployed, but its checks, or the hooks after its deploy, have not passed since."
+    )
     plan: str | None = Field(description="What a deploy would do with the plan that waits for it, in words.")
     deploying: str | None = Field(description="Which run is deploying it now.")
     unsaved_state: str | None = Field(description="The file of a state that could not be saved, if there is one.")

@@ -105,6 +105,8 @@ def _facts(run: Run, settings: Ledger, receipt: JsonObject) -> JsonObject:
     """An entry's facts: who applied which commit, and how it ended."""
     job, config = ci.read(), run.project.config
     facts: JsonObject = {name: receipt.get(name) for name in _FACTS if receipt.get(name) is not None}
+    if receipt.get("hooked") is False:
+        facts["hooked"] = False
     facts["engine"] = f"{config.engine.kind} {config.engine.version}"
     by = {"pipeline": job.pipeline, "project": job.project, "branch": job.branch, "request": job.request}
     if settings.public:

@@ -129,7 +129,7 @@ def taken_over(run: Run, stage: str, stack: Stack) -> Result:
         return Result(stage, stack.name, Status.UNAFFECTED, "not affected")  # the next stage knows whether it was
     if stage != "drift":
         assessment = assess_once(run, stack)
-        if not assessment.affected and not (stage == _DEPLOY and assessment.unverified):
+        if not assessment.affected and not (stage == _DEPLOY and assessment.unfinished):
             return Result(stage, stack.name, Status.UNAFFECTED, "not affected")
     raise NoResultError(
         f"no job of this pipeline left a result for {stage}:{stack.name}",

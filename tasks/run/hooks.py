@@ -10,11 +10,12 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from ..artifact import folder
+from ..artifact import folder, receipt
 from ..base import interpolate, process, whence
 from ..base.errors import DeployError, HookError, StoppedError, nearest
 from ..base.problem import Untouched, doit
 from ..base.process import kept_environment
+from .assessment import assess_once
 from .result import Status
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .result import Result
     from .run import Run
 
+_DEPLOY = "deploy"
 _PLACEHOLDERS = ("stack", "environment", "stage", "root", "path")
 _DONE = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED, Status.ADOPTED})
 
@@ -88,14 +90,15 @@ def _around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Re
     """A stage with its hooks: those before it, the stage if they succeeded, those after it if it succeeded.
 
     Until all hooks after a stage have succeeded, a marker keeps the task from being up to date, so that the next run
-    repeats them after a failure or a kill.
+    repeats them after a failure or a kill. After a deploy that is in the receipt, and so in the ledger, too: there the
+    next run may be on another machine.
 
     Raises:
         HookError: A hook failed; the error says whether the stage was done.
     """
     after = _of(run, stage, "after", stack)
     marker = run.layout.hook(stage, stack.name)
-    owed = marker.exists()
+    due = owed(run, stage, stack)
     for hook in _of(run, stage, "before", stack):
         _run(
             run,
@@ -103,24 +106,33 @@ def _around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Re
             *hook,
             untouched=Untouched(f"{stage} of this stack was not started", f"{stage} of these stacks was not started"),
         )
-    if after and not owed:
+    if after and not due:
         folder.keep(run.layout, marker, {"stage": stage, "stack": stack.name})
     try:
         outcome = act()
     except DeployError:
-        if not owed:
+        if not due:
             folder.drop(run.layout, marker)
         raise
-    again = owed and stage == "deploy" and outcome.status is Status.UNAFFECTED
+    again = due and stage == _DEPLOY and outcome.status is Status.UNAFFECTED
     if outcome.status in _DONE or again:
+        _remember(run, stage, stack, passed=not after)
         for hook in after:
             try:
                 _run(run, stack, *hook)
             except (HookError, StoppedError) as error:
                 raise error.saying(_after(stage, stack, outcome, error)) from error
+        _remember(run, stage, stack, passed=True)
     if not outcome.failed:
         folder.drop(run.layout, marker)
     return outcome
+
+
+def _remember(run: Run, stage: str, stack: Stack, *, passed: bool) -> None:
+    """Record in the receipt whether the hooks after a deploy have passed."""
+    last = receipt.read(run.layout, stack.name) if stage == _DEPLOY else None
+    if last is not None and last.applied and last.hooked != passed:
+        receipt.write(run.layout, replace(last, hooked=passed))
 
 
 def _after(stage: str, stack: Stack, outcome: Result, error: DeployError) -> Problem:
@@ -135,15 +147,26 @@ def _after(stage: str, stack: Stack, outcome: Result, error: DeployError) -> Pro
 
 
 def owed(run: Run, stage: str, stack: Stack) -> bool:
-    """Whether a hook after a stage still has to run; one that is no longer configured does not."""
-    return run.layout.hook(stage, stack.name).exists() and bool(_of(run, stage, "after", stack))
+    """Whether a hook after a stage still has to run; one that is no longer configured does not.
+
+    Of a deploy, the receipt says so, wherever it was. The marker counts where there is none, as with a base.
+
+    Raises:
+        ConfigError: The stack has an error.
+        RecordError: A receipt or outputs record cannot be read.
+    """
+    if not _of(run, stage, "after", stack):
+        return False
+    if stage == _DEPLOY and (found := assess_once(run, stack)).receipt is not None:
+        return found.unhooked
+    return run.layout.hook(stage, stack.name).exists()
 
 
 def _of(run: Run, stage: str, when: str, stack: Stack) -> list[tuple[int, model.Hook]]:
     return [
         (position, hook)
         for position, hook in enumerate(run.project.config.hooks)
-        if hook.stage == stage and hook.when == when and any(fnmatchcase(stack.name, text) for text in hook.stacks)
+        if hook.is_for(stage, when, stack.name)
     ]
 
 

@@ -500,6 +500,27 @@ def test_an_older_pipeline_is_refused_once_a_newer_one_has_failed_to_plan_anothe
     assert f"{commit} is deployed, and " in older.out("deploy:a")
 
 
+def test_a_hook_that_failed_runs_again_in_a_retry_and_in_the_next_pipeline(stacks: Repository, tmp_path: Path) -> None:
+    script = f"echo ran >> {tmp_path}/runs; test -e {tmp_path}/fixed"
+    config = (stacks.path / "config/pipeline.yaml").read_text()
+    hook = f'hooks: [{{stage: deploy, when: after, stacks: [c], command: [sh, -c, "{script}"]}}]'
+    stacks.write(f"config/pipeline.yaml:{config}{hook}\n")
+    stacks.commit("a hook")
+    first = generated(stacks, tmp_path, 100, 101).run()
+    first.retry()
+    assert first.status("deploy:c") == first.status("report") == "failed"
+    again = generated(stacks, tmp_path, 102, 103)
+    assert {name for name in again.definitions if ":" in name} == {"deploy:c"}
+    (tmp_path / "fixed").touch()
+    stacks.log.unlink(missing_ok=True)
+    again.run()
+    assert {job.status for job in again.jobs.values()} == {"success"}, again.out("deploy:c")
+    assert stacks.engine_calls() == []
+    assert (tmp_path / "runs").read_text().count("ran") == 3
+    last = generated(stacks, tmp_path, 104, 105)
+    assert {name for name in last.definitions if ":" in name} == set()
+
+
 def test_another_pipeline_waits_until_the_report_ended_the_lease(stacks: Repository, tmp_path: Path) -> None:
     first = generated(stacks, tmp_path, 100, 101)
     del first.definitions["report"]

@@ -66,7 +66,7 @@ def spread(run: Run, purpose: Purpose, most: int) -> Shares:
     if purpose is Purpose.PLAN:
         return Shares(tuple(_shares([name for name in order if name in planned], most)))
     concerned = _may_become_affected(project, planned)
-    deployed = [name for name in order if name in concerned or assess_once(run, project.stacks[name]).unverified]
+    deployed = [name for name in order if name in concerned or assess_once(run, project.stacks[name]).unfinished]
     deploys = waiting(deployed, project.graph.among(deployed), most)
     plans = (Share(share.label, tuple(name for name in share.stacks if name in planned)) for share in deploys)
     return Shares(tuple(share for share in plans if share.stacks), deploys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -59,6 +60,10 @@ class Hook(Model):
     timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(
         60, description="Seconds until it is stopped and counts as failed."
     )
+
+    def is_for(self, stage: str, when: str, stack: str) -> bool:
+        """Whether it runs at this moment of a stage of a stack."""
+        return (self.stage, self.when) == (stage, when) and any(fnmatchcase(stack, text) for text in self.stacks)
 
 
 class Organization(Model):
