@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..base.jsonvalue import JsonObject
     from ..base.layout import Layout
     from ..ledger.record import Begun, Record
+    from .unsent import Unsent
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,25 @@ class WorkingCopy:
         self.memory.mark = None
         self.memory.stacks.clear()
         self.memory.apart.clear()
+
+    def adopt(self, handed: Mapping[str, Unsent], held: Mapping[str, Record], begun: Mapping[str, Begun]) -> None:
+        """Take over what jobs could not record and handed on with their receipts, as far as the ledger still lacks it.
+
+        Args:
+            handed: What they handed on, by stack.
+            held: The ledger's records of these stacks.
+            begun: The announced applies that have not ended.
+
+        Raises:
+            RecordError: A receipt cannot be read.
+        """
+        for stack, item in handed.items():
+            found, known = self.found(stack), self.memory.stacks.get(stack)
+            is_here = found is not None and digest(found.receipt) == item.receipt
+            if found is None or not is_here or (known is not None and known.local == item.receipt):
+                continue
+            if item.is_open(found.receipt, held.get(stack), begun.get(stack)):
+                self.memory.stacks[stack] = Known(item.follows, "")
 
     def found(self, stack: str) -> receipts.Record | None:
         """The receipt and outputs of a stack on this disk; None if nothing was applied.
