@@ -16,13 +16,14 @@ const HEADERS = {
   'Permissions-Policy': 'camera=(), geolocation=(), microphone=()'
 };
 
-const gate = access(env);
+let gate: ReturnType<typeof access>;
 
 /** Refuses to start with settings that no request could be answered with. */
 export const init: ServerInit = () => {
   if (building) return;
   if (!dev) explain();
   try {
+    gate = access(env);
     void history().refresh(); // so that the first visitor does not wait
   } catch (error) {
     console.error(`the dashboard cannot start: ${error instanceof Error ? error.message : String(error)}`);

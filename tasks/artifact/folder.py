@@ -65,16 +65,16 @@ def keep_bytes(layout: Layout, path: Path, data: bytes, *, durable: bool = True)
     write_atomic(path, data, durable=durable)
 
 
-def keep_all(layout: Layout, values: Mapping[Path, object]) -> None:
-    """`keep` for many files at once, each on a single line: durable together, which takes the time of one.
+def keep_all(layout: Layout, contents: Mapping[Path, bytes]) -> None:
+    """`keep_bytes` for many files at once: durable together, which takes the time of one.
 
     Raises:
         RecordError: They cannot be written; some may have been.
     """
-    if not values:
+    if not contents:
         return
-    contents = {path: json_bytes(value, readable=False) for path, value in values.items()}
-    announce(layout, {path: sha256_bytes(data) for path, data in contents.items()})
+    if layout.watch.listener is not None:
+        announce(layout, {path: sha256_bytes(data) for path, data in contents.items()})
     write_all(contents)
 
 

@@ -101,34 +101,34 @@ def write_all(contents: Mapping[Path, bytes]) -> None:
     Raises:
         RecordError: As `write_atomic`; some files may have been replaced.
     """
-    written: dict[Path, str] = {}
-    made: set[Path] = set()
+    written: dict[str, str] = {}  # by path; texts, as there are thousands
+    made: set[str] = set()
     token = os.urandom(8).hex()
-    path: Path | None = None
+    path: Path | str | None = None
     try:
         try:
             for path, data in contents.items():
-                if path.parent not in made:
-                    plain.make_folder(path.parent)
-                    made.add(path.parent)
-                written[path] = f"{path.parent}/.{path.name}.{token}"  # `mkstemp` makes each name anew
-                descriptor = os.open(written[path], _NEW, 0o600)
-                with os.fdopen(descriptor, "wb") as stream:
+                parent, name = os.path.split(path)
+                if parent not in made:
+                    plain.make_folder(Path(parent))
+                    made.add(parent)
+                place = written[str(path)] = f"{parent}/.{name}.{token}"  # `mkstemp` makes each name anew
+                with os.fdopen(os.open(place, _NEW, 0o600), "wb") as stream:
                     stream.write(data)
             _flush(list(written.values()))
-            for path in contents:
-                os.replace(written[path], path)  # noqa: PTH105 - called for every record of every stack
+            for path, place in list(written.items()):
+                os.replace(place, path)  # noqa: PTH105 - called for every record of every stack
                 del written[path]
         finally:
-            for name in written.values():
-                Path(name).unlink(missing_ok=True)
-        for folder in {path.parent for path in contents}:
-            fsync_dir(folder)
+            for place in written.values():
+                Path(place).unlink(missing_ok=True)
+        for folder in made:
+            fsync_dir(Path(folder))
     except OSError as error:
         raise _unwritten(path, error) from error
 
 
-def _unwritten(path: Path | None, error: OSError) -> RecordError:
+def _unwritten(path: Path | str | None, error: OSError) -> RecordError:
     return RecordError(
         f"cannot write {path}: {error.strerror or error}",
         untouched="the file's previous content is intact",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .machine import Failed
 
 _UNTOUCHED = "the ledger is unchanged"
+_KEPT = "what was applied stays applied"
 _WORDS = {
     Trouble.MISSING: "there is no ledger at {name}, although the configuration names one",
     Trouble.WENT_BACK: "the ledger at {name} lacks entries that this machine has already seen: it was rewritten",
@@ -76,7 +77,7 @@ def failed(found: Failed, name: str, said: str, *, deploying: bool = False) -> L
     detail = f": {said}" if said and found.trouble in (Trouble.DENIED, Trouble.UNREACHABLE) else ""
     return LedgerError(
         _WORDS[found.trouble].format(name=name, taken=taken, said=said) + detail,
-        untouched=_NOT_APPLIED if deploying else _UNTOUCHED,
+        untouched=_NOT_APPLIED if deploying else _KEPT if found.trouble is Trouble.TAKEN else _UNTOUCHED,
         next_step=_BEFORE_APPLY.get(found.trouble, _NEXT[found.trouble]) if deploying else _NEXT[found.trouble],
     )  # fmt: skip
 

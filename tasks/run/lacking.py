@@ -47,7 +47,7 @@ def refuse(run: Run, stacks: Iterable[Stack], runs: Callable[[Stack], bool]) -> 
     if found:
         raise ConfigErrors(list(map(_once, found.values())))
     for text, names in absent.items():
-        run.say(f"{text}: unless this deploy makes it, the checks of {few(names, _FEW)} fail")
+        run.say(f"{text}; unless this deploy makes it, the checks of {few(names, _FEW)} fail")
 
 
 def _certain(run: Run, stack: Stack) -> Iterator[ConfigError]:

@@ -109,6 +109,12 @@ def ended_marks(head: Head, me: str, holders: Holders, *, known: bool) -> dict[s
     return {name: item for name, item in head.begun.items() if not own or item.holder != me or item.doubtful}
 
 
+def concerned(run: Run) -> Collection[str]:
+    """The stacks whose deploy by another run makes the plans of this one too old: its own, and all that they need."""
+    asked, graph = run.asked.planned, run.project.graph
+    return asked if len(asked) == len(run.project.stacks) else asked.union(*map(graph.upstreams, asked))
+
+
 def is_begun_since(known: Begun | None, item: Begun, me: str, own: Sequence[str | None] | None) -> bool:
     """Whether another run has announced a stack since this one read; it may have died before it recorded that.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from .bybase import ByBase
 from .deployers import Deployers
 from .reviewing import Reviewing
 from .unrecorded import Unrecorded
+from .waiting import Waiting
 from .without import RULE, Without
 from .workingcopy import WorkingCopy
 from .writebehind import WriteBehind
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 _SOFT = frozenset({Trouble.UNREACHABLE, Trouble.DENIED, Trouble.NO_KEY})
 _GONE = _SOFT | {Trouble.MISSING}  # what a deploy may go on without, if the ledger is not required
-_LOOK_EVERY = 5.0  # seconds between two looks at a held lease
 
 
 class Recording:
@@ -64,6 +63,7 @@ class Recording:
         self._without = Without(run, settings, self._copy)
         self.session: Session = ledgers.open_session(run, settings, self._copy.memory.clone, self._copy.memory.mark)
         self._holders = lease.Holders(run, self.session.me.holder, has_ended)
+        self._waiting = Waiting(run, self._holders, settings.wait)
         self.by_base = ByBase()
         self.deployers = Deployers(self.session, self._holders)
         self._reviewing = Reviewing(run, review)
@@ -121,6 +121,8 @@ class Recording:
                 raise error
             self.unread = error
             return
+        if deploying:
+            self._waiting.for_others(self._head(), self.look)
         own = self._copy.memory.mark is not None
         begun = lease.ended_marks(self._head(), self.session.me.holder, self._holders, known=own)
         held = self.session.records(self._run.project.stacks)
@@ -236,17 +238,15 @@ class Recording:
         event: Announce | HolderEnded | Look = Announce(
             {name: entries.begun(self._run, self.session.me, name, since) for name in stacks}, since
         )
-        until = time.monotonic() + self.settings.wait
         while busy := self._busy(self.session.handle(event)):
             ended = HolderEnded(busy.lease.holder)
             if event != ended and not self._holders.is_live(busy.lease):
                 self._run.say(f"{busy.lease.label} has ended, as the forge says: its lease is taken over")
                 event = ended
                 continue
-            if time.monotonic() >= until or self._run.stop.wait(min(_LOOK_EVERY, max(0.0, until - time.monotonic()))):
+            if not self._waiting.another_look():
                 raise lease.held(self._run, busy.lease, self.session.home.name)
             event = Look()
-            self._holders.forget()  # it may have ended by the next look
         if self.unread is not None:
             self._replaced = self._without.go_on(self.unread, stacks, self._known)
             return
@@ -273,14 +273,15 @@ class Recording:
     def _require_unmoved(self, before: Mapping[str, Held], stacks: Collection[str]) -> Mapping[str, Held]:
         """Refuse plans that were made before another pipeline deployed, not just this one; returns the records now."""
         now, me = self.session.records(self._run.project.stacks), self.session.me.holder
-        own = [self._run.revision.commit or ""]
+        own, concerned = [self._run.revision.commit or ""], lease.concerned(self._run)
         sibling = {name: own for name, item in now.items() if not self._unrecorded.wrote(name, item.change)}
         moved = [
-            name for name, item in now.items() if before.get(name) != item and (item.holder != me or lease.is_crossed(
+            name for name, item in now.items() if name in concerned and before.get(name) != item and
+            (item.holder != me or lease.is_crossed(
                 [*self.unseen.get(name, ()), *sibling.get(name, ())], before.get(name), self._copy.found(name), item))
         ]  # fmt: skip
         left = [
-            name for name, item in self._head().begun.items() if name in self._run.project.stacks
+            name for name, item in self._head().begun.items() if name in concerned
             and lease.is_begun_since(self._begun.get(name), item, me, own if name in stacks else None)
         ]  # fmt: skip
         if moved or left:
@@ -380,10 +381,8 @@ class Recording:
             alone = lease.is_alone(self._run, self.session.me)
             effects = self.session.handle(Finish(not last, alone, done))
             self._unrecorded.remember()
-        except LedgerError as error:
-            return self._incomplete(error)
         except DeployError as error:
-            return self._incomplete(LedgerError(error.message))
+            return self._incomplete(error if isinstance(error, LedgerError) else LedgerError(error.message))
         failed = next((effect for effect in effects if isinstance(effect, Failed)), None)
         problem = self.session.problem(failed) if failed is not None else self._behind.lost
         if problem is None or done is None or written or self._unrecorded.stacks:

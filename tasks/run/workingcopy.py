@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..artifact import folder
 from ..artifact.receipt import Outcome
 from ..base.errors import RecordError
-from ..base.files import canonical_json, read_json, sha256_bytes, write_json
+from ..base.files import canonical_json, json_bytes, read_json, sha256_bytes, write_json
 from ..base.problem import doit
 from ..ledger import order, receipts
 from ..ledger.machine import Mark  # noqa: TC001 - pydantic reads a memory by it
@@ -206,15 +206,15 @@ class WorkingCopy:
         Raises:
             RecordError: A file cannot be read or written.
         """
-        written: dict[Path, JsonObject] = {}
+        written: dict[Path, bytes] = {}
         unrecorded = {stack for stack in stacks if self.is_unrecorded(stack)}
         for stack in stacks:
             if stack not in unrecorded:
-                written |= self._put(stack, held.get(stack), begun.get(stack), environment)
+                written.update(self._put(stack, held.get(stack), begun.get(stack), environment))
         folder.keep_all(self._layout, written)  # a fresh clone writes the records of all stacks
         return unrecorded
 
-    def _put(self, stack: str, item: Record | None, mark: Begun | None, environment: str) -> dict[Path, JsonObject]:
+    def _put(self, stack: str, item: Record | None, mark: Begun | None, environment: str) -> dict[Path, bytes]:
         """Remove what the ledger does not have of a stack that is recorded; returns the files to write for the rest."""
         if item is None and mark is None:
             self._remove(stack)
@@ -230,17 +230,21 @@ class WorkingCopy:
         before = here.outputs if here is not None else self._outputs(stack)
         wanted = receipts.Record(receipt, dict(item.outputs) if item and item.outputs is not None else None)
         wanted = receipts.working_copy(wanted, before)
-        self.memory.stacks[stack] = Known(item.change if item else None, digest(wanted.receipt))
+        data = canonical_json(wanted.receipt)
+        self.memory.stacks[stack] = Known(item.change if item else None, sha256_bytes(data))  # as `digest` says
+        written = {self._layout.receipt(stack): data + b"\n"}
         if wanted.outputs is None:
             self._drop(self._layout.outputs(stack))
-            return {self._layout.receipt(stack): wanted.receipt}
-        return {self._layout.receipt(stack): wanted.receipt, self._layout.outputs(stack): wanted.outputs}
+            return written
+        return {**written, self._layout.outputs(stack): json_bytes(wanted.outputs, readable=False)}
 
-    def _put_back(self, stack: str, item: Record, here: receipts.Record) -> dict[Path, JsonObject]:
+    def _put_back(self, stack: str, item: Record, here: receipts.Record) -> dict[Path, bytes]:
         """The outputs of a stack, where those here are no longer the ledger's: a run found others in its state."""
         wanted = receipts.Record({}, dict(item.outputs) if item.outputs is not None else None)
         kept = receipts.working_copy(wanted, here.outputs).outputs
-        return {} if kept is None or receipts.agree(wanted, here) else {self._layout.outputs(stack): kept}
+        if kept is None or receipts.agree(wanted, here):
+            return {}
+        return {self._layout.outputs(stack): json_bytes(kept, readable=False)}
 
     def _take(self, stack: str, plan: str | None) -> None:
         """Remove a plan that was made before the announced apply: it must never be applied."""

@@ -232,7 +232,9 @@ def test_a_missing_source_is_not_ready_and_says_so(serve: Callable[..., Dashboar
     assert "the last data that was read" not in page, "there is none"
 
 
-@pytest.mark.parametrize("source", ["ftp://records.example.test/x", "https://ada:secret@records.example.test"])
+@pytest.mark.parametrize(
+    "source", ["ftp://records.example.test/x", "https://ada:secret@records.example.test", "ledger:"]
+)
 def test_a_source_that_cannot_be_one_is_refused_at_the_start(source: str) -> None:
     done = subprocess.run(
         ["node", str(ROOT / "app/build/index.js")], capture_output=True, text=True, check=False, timeout=60,
@@ -241,6 +243,32 @@ def test_a_source_that_cannot_be_one_is_refused_at_the_start(source: str) -> Non
     assert done.returncode == 1
     assert "the dashboard cannot start: DASHBOARD_SOURCE must" in done.stderr
     assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"DASHBOARD_USERS": "ada"}, "DASHBOARD_USERS is set, but not DASHBOARD_USER_HEADER"),
+        (
+            {"DASHBOARD_USER_HEADER": "X-User"},
+            "DASHBOARD_USER_HEADER is set, but not DASHBOARD_USERS: list who has access",
+        ),
+        (
+            {"DASHBOARD_USER_HEADER": "X-User", "DASHBOARD_USERS": "ada", "DASHBOARD_PROXIES": "10.0.0.0/99"},
+            "DASHBOARD_PROXIES: 10.0.0.0/99 is not an IP address or network",
+        ),
+    ],
+)
+def test_access_control_that_cannot_be_meant_is_refused_at_the_start_in_a_sentence(
+    tmp_path: Path, variables: dict[str, str], said: str
+) -> None:
+    done = subprocess.run(
+        ["node", str(ROOT / "app/build/index.js")], capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "DASHBOARD_SOURCE": str(tmp_path), "HOST": "127.0.0.1", "PORT": "0", **variables},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"the dashboard cannot start: {said}")
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("path", ["/", "/env/local", "/healthz", "/_app/version.json"])

@@ -245,7 +245,7 @@ def test_a_plan_that_destroys_is_nowhere_a_green_ok(dashboard: Dashboard, mornin
 def test_the_difference_of_a_stack_is_that_of_the_report(dashboard: Dashboard, morning: Morning) -> None:
     page = fetched(dashboard, f"/env/prod/stacks/apps/shop?run={morning.runs['good']}")
     shown = words(page).replace("&quot;", '"')
-    for line in ("max_size = 6", "max_size = 9", 'policy as JSON: Statement[1].Action[2] = "s3:GetObject"'):
+    for line in ("- max_size = 6", "+ max_size = 9", '+ policy as JSON: Statement[1].Action[2] = "s3:GetObject"'):
         assert line in shown
 
 
@@ -273,6 +273,9 @@ def test_trends_have_the_four_dora_metrics_with_their_definitions_and_plots_with
         assert f'role="img" aria-label="{title}' in plot
         assert "<table" in plot
         assert len(re.findall("<tr", plot)) == 1 + 13
+    weeks = [row.split("<td")[1:] for row in plots[0].partition("<tbody")[2].split("<tr")[1:]]
+    successful, failed = (sum(int(words(f"<td{cell}")) for cell in column) for column in zip(*weeks, strict=True))
+    assert (successful, failed) == (2, 1)
 
 
 def test_environments_are_compared_stack_by_stack(dashboard: Dashboard) -> None:
@@ -280,6 +283,7 @@ def test_environments_are_compared_stack_by_stack(dashboard: Dashboard) -> None:
     assert "1 stack of staging is behind dev" in words(page)
     assert row(page, "apps/mail").endswith(" behind")
     assert row(page, "apps/shop").endswith(" same commit")
+    assert "no commit" not in words(page), "what was never deployed has none"
     assert "1 stack behind dev" in words(fetched(dashboard, "/"))
 
 

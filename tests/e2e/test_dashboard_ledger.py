@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,6 +79,23 @@ def test_what_is_deployed_later_appears(signed: Remote, serve: Callable[..., Das
     signed.push(job)
     job.doit("deploy", **Signed)
     wait_for(lambda: commit[:8] in dashboard.get("/env/local/stacks/a").text, "the new deployment")
+
+
+@pytest.mark.parametrize(
+    ("is_clone", "said"),
+    [(True, "it has no branch doit-tofu/<environment>/ledger; git fetch"), (False, "it holds no ledger")],
+)
+def test_a_place_without_a_ledger_says_so(
+    serve: Callable[..., Dashboard], tmp_path: Path, is_clone: bool, said: str
+) -> None:
+    if is_clone:
+        subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    dashboard = serve(f"ledger:{tmp_path}")
+    assert dashboard.get("/readyz").status == 503
+    page = html.unescape(words(dashboard.get("/").text))
+    assert f"The ledger cannot be read: {tmp_path}: {said}" in page
+    assert "to which every doit deploy writes" in page
+    assert "doit publish" not in page
 
 
 def test_a_ledger_on_a_server_or_in_a_folder_is_shown(

@@ -263,23 +263,29 @@ def test_an_audit_names_a_head_that_names_other_complete_deploys(remote: Remote,
     assert "the head names other complete deploys than the chain: one of them was changed" in done
 
 
-def _breaking(remote: Remote, *, plan: bool) -> str:
-    """A commit that reverts the last one, in which stack `c` fails: its plan, or its apply."""
+BREAKING = {
+    "plan": 'resource "terraform_data" "no" {\n  input = file("gone")\n}\n',
+    "apply": 'resource "terraform_data" "no" {\n  provisioner "local-exec" {\n    command = "false"\n  }\n}\n',
+    "syntax": 'resource "terraform_data" {\n',
+}
+
+
+def _breaking(remote: Remote, what: str) -> str:
+    """A commit that reverts the last one, in which stack `c` fails."""
     job = remote.clone()
     job.git("revert", "--no-edit", "HEAD")
-    fails = 'input = file("gone")' if plan else 'provisioner "local-exec" {\n    command = "false"\n  }'
-    job.write('stacks/c/broken.tf:resource "terraform_data" "no" {\n  ' + fails + "\n}\n")
+    job.write(f"stacks/c/broken.tf:{BREAKING[what]}")
     found = job.commit("a revert, and c is broken")
     remote.push(job)
     return found
 
 
-@pytest.mark.parametrize("plan", [True, False], ids=["a plan fails", "an apply fails"])
-def test_a_reverted_commit_is_not_deployed_after_a_revert_that_failed_elsewhere(remote: Remote, *, plan: bool) -> None:
+@pytest.mark.parametrize("what", BREAKING)
+def test_a_reverted_commit_is_not_deployed_after_a_revert_that_failed_elsewhere(remote: Remote, what: str) -> None:
     """The revert has nothing to apply to `a`; that something else in its pipeline failed does not matter to `a`."""
     old = commit(remote, "2")
-    late = remote.clone()
-    new = _breaking(remote, plan=plan)
+    late, plan = remote.clone(), what == "plan"
+    new = _breaking(remote, what)
     job = remote.clone()
     job.doit("deploy", code=1, **pipeline(8))
     assert head(remote)["partly"] == [{"commit": new, "but": ["c"]}]
@@ -310,7 +316,7 @@ def test_what_a_deploy_that_failed_has_not_judged_may_be_deployed(remote: Remote
     job.commit("c changes")
     remote.push(job)
     late = remote.clone()
-    _breaking(remote, plan=True)
+    _breaking(remote, "plan")
     remote.clone().doit("deploy", code=1, **pipeline(8))
     late.git("fetch", "-q", "origin")
     late.doit("deploy", **pipeline(7))
@@ -319,7 +325,7 @@ def test_what_a_deploy_that_failed_has_not_judged_may_be_deployed(remote: Remote
 
 def test_an_audit_names_a_head_without_a_deploy_that_the_chain_knows(remote: Remote) -> None:
     commit(remote, "2")
-    _breaking(remote, plan=True)
+    _breaking(remote, "plan")
     remote.clone().doit("deploy", code=1, **pipeline(8))
     content = Content.of(remote)
     envelope = json.loads(content.head)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.test_ledger import LEDGER, REF, Remote, _is_announced, document
 from tests.e2e.test_ledger_upkeep import _value, change
-from tests.repository import minimal_config, reader, resource, wait_for
+from tests.repository import LOGGING_ENGINE, minimal_config, reader, resource, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +101,7 @@ def test_nothing_more_is_applied_once_the_lease_was_lost(deployed: Remote) -> No
     assert "the lease of the ledger at" in said
     assert "was released, or taken over by a run that has ended" in said
     assert "not recorded" not in said, "a was, and c was never applied"
+    assert "the ledger is unchanged" not in said, "it has a"
     assert "c" not in [line.split()[0] for line in job.engine_calls("apply")]
     assert json.loads(deployed.clone().doit("audit", "--json").out)["whole"] is True
 
@@ -149,3 +150,45 @@ def test_of_a_lost_lease_only_what_was_applied_is_named_as_not_recorded(new: Rem
     assert process.returncode == 1
     assert [line.split()[0] for line in job.engine_calls("apply")] == ["a"]
     assert re.findall("not recorded: ([^:]*):", said) == ([] if how == "released" else ["a"])
+
+
+def test_a_deploy_that_waits_plans_upon_what_the_other_one_left(deployed: Remote) -> None:
+    job = deployed.clone()
+    config = job.path / "config/pipeline.yaml"
+    config.write_text(config.read_text().replace("every: 1", "every: 1, wait: 60"))
+    job.write(f"stacks/a/main.tf:{resource('2')}{SLOW.format(deployed.base / 'go-a')}")
+    job.commit("slow")
+    deployed.push(job)
+    first = job.start("deploy")
+    wait_for(lambda: _is_announced(deployed), "the announcement")
+    other = deployed.clone()
+    other.write(f"stacks/c/main.tf:{resource('c2')}")
+    other.commit("c is another")
+    second = other.start("deploy")
+    assert second.stdout is not None
+    assert any(line.startswith("waiting for ") for line in second.stdout)
+    (deployed.base / "go-a").touch()
+    said = first.communicate()[0]
+    assert first.returncode == 0, said
+    said = second.communicate()[0]
+    assert second.returncode == 0, said
+    assert "being deployed by" not in said
+    assert [line.split()[0] for line in other.engine_calls("apply")] == ["c"]
+
+
+@pytest.mark.parametrize(("what", "code"), [("deploy:a", 0), ("deploy:c", 1), ("deploy", 1)])
+def test_only_stacks_that_a_deploy_rests_on_make_its_plans_too_old(deployed: Remote, what: str, code: int) -> None:
+    """Another run deploys `b` while this one plans; `c` needs that, `a` does not."""
+    job, go = deployed.clone(), deployed.base / "go"
+    for stack, content in (("a", resource("1")), ("c", resource("c2"))):
+        job.write(f"stacks/{stack}/main.tf:{content}\n# changed\n")
+    job.commit("a and c are others")
+    wait = f'case " $* " in *" plan "*) while [ ! -e {go} ]; do sleep 0.1; done ;; esac\nGOGC=off'
+    job.engine_script(LOGGING_ENGINE.format(log=job.log, tofu=job.tofu).replace("GOGC=off", wait))
+    process = job.start(what)
+    wait_for(lambda: job.log.exists() and " plan " in job.log.read_text(), "its plan")
+    change(deployed, "b", reader("x") + "# changed\n").doit("deploy:b")
+    go.touch()
+    said = process.communicate()[0]
+    assert process.returncode == code, said
+    assert ("b was deployed by another run since this one started" in said) is bool(code)

@@ -12,6 +12,7 @@ export async function load({ locals }) {
     newer: names.some((name) => records.source.lines(name).some((line) => line.newer)),
     problem: records.problem ? `${records.source.name}: ${records.problem}` : null,
     source: records.source.name,
+    isLedger: records.source.isLedger,
     user: locals.user,
     theme: locals.theme,
     clock: Date.now()

@@ -21,6 +21,7 @@ interface Known extends Environment {
  * read once; only the list of names and the unfinished runs are read again.
  */
 export class FolderSource extends KnownEnvironments<Known> implements Source {
+  readonly isLedger = false;
   private deadline = 0;
   /** Whether records remain to be read: the latest are read first, so that no request waits for all of them. */
   behind = false;

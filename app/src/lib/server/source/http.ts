@@ -13,6 +13,7 @@ interface Cached {
 
 /** Records that `doit publish` sent to an HTTP server or S3: read through the index, so that nothing has to be listed. */
 export class HttpSource extends KnownEnvironments<Environment> implements Source {
+  readonly isLedger = false;
   readonly behind = false;
   private cache = new Map<string, Cached>();
 

@@ -34,6 +34,7 @@ function server(location: string): [string, Fetch] {
 }
 
 function ledger(location: string, pause: number): Source {
+  if (!location) throw new Error('DASHBOARD_SOURCE must name the place of the ledger after `ledger:`');
   const keys = words(env.DASHBOARD_LEDGER_KEYS);
   const observations = words(env.DASHBOARD_OBSERVATIONS_KEYS);
   if (/^(https?|s3):\/\//.test(location)) {

@@ -28,6 +28,7 @@ const NOTHING: Observed = { token: '', found: { writes: 0, stacks: {} } };
  * what was known of it before, and is named.
  */
 export class LedgerSource extends KnownEnvironments<Known> implements Source {
+  readonly isLedger = true;
   readonly behind = false;
 
   constructor(
@@ -42,6 +43,7 @@ export class LedgerSource extends KnownEnvironments<Known> implements Source {
 
   async refresh(): Promise<boolean> {
     const names = (await this.home.environments()).filter((name) => ENVIRONMENT.test(name));
+    if (names.length === 0 && this.known.size === 0) throw new Error(this.home.missing);
     const problems: string[] = [];
     let changed = false;
     for (const name of names) {

@@ -21,6 +21,8 @@ export type Entries = [number, Buffer][];
 
 /** Where ledgers are kept; what is read is not verified here, except against digests. */
 export interface LedgerHome {
+  /** What is wrong if no environment has one. */
+  readonly missing: string;
   /** The environments that have a ledger. */
   environments(): Promise<string[]>;
   /** The newest version; null without one. */
@@ -35,6 +37,7 @@ export interface LedgerHome {
 
 /** The branches of a clone or of a bare repository, as they are there; nothing is fetched. */
 export class GitLedger implements LedgerHome {
+  readonly missing = 'it has no branch doit-tofu/<environment>/ledger; git fetch brings it from the remote';
   private refs = new Map<string, string>();
 
   constructor(private readonly folder: string) {}
@@ -148,6 +151,8 @@ export type ReadFile = (path: string) => Promise<Buffer | null>;
 
 /** A store of files: a folder, an HTTP server or S3. */
 export class StoreLedger implements LedgerHome {
+  readonly missing = 'it holds no ledger';
+
   constructor(
     private readonly get: ReadFile,
     private readonly names: () => Promise<string[]>

@@ -8,6 +8,8 @@ export interface Source {
   readonly pause: number;
   /** Whether the last refresh left something to read. */
   readonly behind: boolean;
+  /** Whether it is a ledger, to which only deploys write. */
+  readonly isLedger: boolean;
   /** Read what is new; returns whether anything changed. Throws when the source cannot be read at all. */
   refresh(): Promise<boolean>;
   /** The environments, by name. */
