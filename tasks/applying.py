@@ -103,6 +103,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
             upstream=manifest.upstream, allowed=[*allowed, *without], images=manifest.images, plan_id=manifest.id,
             lineage=manifest.lineage, serial=manifest.serial, accepted=accepted, repaired=_repaired(run, stack),
             besides=order.besides, follows=run.recording.follows(stack.name) if run.recording is not None else None,
+            spent=last.spent_by(manifest.commit) if last is not None else [],
         )  # fmt: skip
         store.claim(layout, manifest)
         receipt.write(layout, begun)

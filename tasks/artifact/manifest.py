@@ -142,6 +142,8 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
     if receipt is not None and receipt.plan_id == manifest.id:
         ended = f"{receipt.outcome} at {clock.shown(receipt.finished_at or '?')}"
         found.append(("applied", f"this plan was already applied ({ended})"))
+    elif receipt is not None and manifest.id in receipt.spent:
+        found.append(("applied", "this plan was already applied, and another one after it"))
     if manifest.commit != expected.commit:
         old, new = (short(commit) for commit in (manifest.commit, expected.commit))
         found.append(("commit", f"this plan was made at {old}, but the tree is at {new}"))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = 3
 _OLDEST = 2  # has neither `besides` nor `follows`: it names one commit, and the order of two deploys was never in doubt
+_MOST_SPENT = 20
 
 
 class Outcome(StrEnum):
@@ -48,7 +49,8 @@ class Receipt:
     `failed_checks` are the `check` blocks that did not hold at its end. `unneeded` says that the engine was not
     started, as the plan was empty and would have left the state exactly as it was. `repaired` is set if the apply undid
     a drift: `person` if somebody asked for that, `rule` if a rule of `drift.repair` did. `stopped` says that the apply
-    failed because its run was asked to stop.
+    failed because its run was asked to stop. `spent` are the ids of the plans that were applied before, from the same
+    commit: one that is handed over once more, as to a job that is retried, is not applied again.
     """
 
     stack: str
@@ -80,6 +82,7 @@ class Receipt:
     besides: list[str] = field(default_factory=list)
     follows: str | None = None
     stopped: bool = False
+    spent: list[str] = field(default_factory=list)
     format: int = FORMAT
 
     @property
@@ -91,6 +94,11 @@ class Receipt:
     def commits(self) -> list[str]:
         """The commits that may be deployed."""
         return [commit for commit in (self.commit, *self.besides) if commit]
+
+    def spent_by(self, commit: str | None) -> list[str]:
+        """The ids of the plans that the next apply, of a commit, remembers: those of this commit, the latest."""
+        plans = [*self.spent, *([self.plan_id] if self.plan_id else [])]
+        return plans[-_MOST_SPENT:] if commit == self.commit else []
 
     def ended(self, outcome: Outcome, **changes: Any) -> Receipt:
         """This apply with its outcome."""

@@ -17,7 +17,7 @@ from ..base.unseen import one_line
 from .record import deployed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from ..base.jsonvalue import Json, JsonObject
     from ..project.project import Project
@@ -166,6 +166,13 @@ def _mapping(value: Json) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
+def plans(receipt: Mapping[str, Json]) -> list[str]:
+    """The ids of the plans that a receipt says were applied, the latest last."""
+    earlier = receipt.get("spent")
+    found = [*(earlier if isinstance(earlier, list) else ()), receipt.get("plan_id")]
+    return [plan for plan in found if isinstance(plan, str)]
+
+
 def begun(receipt: JsonObject | None, stack: str, environment: str, mark: Begun) -> JsonObject:
     """The receipt of a stack whose apply was announced and has not ended: it counts as cut off.
 
@@ -185,5 +192,5 @@ def begun(receipt: JsonObject | None, stack: str, environment: str, mark: Begun)
         **last, **{name: value for name, value in known.items() if value is not None},
         "outcome": str(Outcome.STARTED), "plan_sha256": mark.plan_sha256 or "", "plan_id": mark.plan_id,
         "started_at": mark.since, "finished_at": None, "commit": commits[0] if commits else None,
-        "besides": list(commits[1:]),
+        "besides": list(commits[1:]), "spent": [*plans(last)],
     }  # fmt: skip

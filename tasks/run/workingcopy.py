@@ -227,6 +227,8 @@ class WorkingCopy:
         if mark is not None:
             receipt = receipts.begun(receipt or None, stack, environment, mark)
             self._take(stack, mark.plan_id)
+        elif item is not None:
+            self._spend(stack, item)
         before = here.outputs if here is not None else self._outputs(stack)
         wanted = receipts.Record(receipt, dict(item.outputs) if item and item.outputs is not None else None)
         wanted = receipts.working_copy(wanted, before)
@@ -251,6 +253,16 @@ class WorkingCopy:
         with suppress(RecordError, AttributeError):
             manifest = read_json(self._layout.manifest(stack))
             if manifest is not None and (plan is None or manifest.get("follows") != plan):
+                folder.keep(self._layout, self._layout.claim(stack), {"id": manifest.get("id")})
+
+    def _spend(self, stack: str, item: Record) -> None:
+        """Claim a handed-over plan that the ledger's receipt names: nothing on this disk says that it was applied.
+
+        The stack is then as its receipt says, as on the disk that applied it: planned again after a failed apply.
+        """
+        with suppress(RecordError, AttributeError):
+            manifest = read_json(self._layout.manifest(stack))
+            if manifest is not None and manifest.get("id") in receipts.plans(item.receipt):
                 folder.keep(self._layout, self._layout.claim(stack), {"id": manifest.get("id")})
 
     def _drop(self, path: Path) -> None:

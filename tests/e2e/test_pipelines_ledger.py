@@ -456,6 +456,26 @@ resource "terraform_data" "fragile" {{
     assert lease(stacks) is None
 
 
+def test_a_retry_plans_a_failed_deploy_again_however_often_it_failed(stacks: Repository, tmp_path: Path) -> None:
+    """Each job gets the plan of the plan job once more, which was applied: only the ledger says so."""
+    marker = tmp_path / "broken"
+    marker.touch()
+    stacks.doit("deploy")
+    failing = f'provisioner "local-exec" {{\n    command = "test ! -e {marker}"\n  }}'
+    stacks.write(f'stacks/c/more.tf:resource "terraform_data" "more" {{\n  {failing}\n}}\n')
+    stacks.commit("c has more")
+    pipeline = generated(stacks, tmp_path, 100, 101).run()
+    for _ in range(2):
+        assert pipeline.status("deploy:c") == "failed"
+        assert "local-exec" in pipeline.out("deploy:c"), pipeline.out("deploy:c")
+        pipeline.retry()
+    marker.unlink()
+    pipeline.retry()
+    assert {job.status for job in pipeline.jobs.values()} == {"success"}, pipeline.out("deploy:c")
+    assert "planned again after its failed apply" in pipeline.out("deploy:c")
+    assert lease(stacks) is None
+
+
 def test_an_older_pipeline_is_refused_once_a_newer_one_has_failed_to_plan_another_stack(
     stacks: Repository, tmp_path: Path
 ) -> None:

@@ -47,6 +47,22 @@ def test_the_plan_that_was_applied_is_refused(outcome: Outcome) -> None:
     assert refusal.value.reason == "applied"
 
 
+def test_a_plan_that_was_applied_before_the_last_one_is_refused_also_where_the_state_is_the_same() -> None:
+    with pytest.raises(ArtifactRefusedError, match="already applied, and another one after it") as refusal:
+        _verify(PLAN, replace(RECEIPT, outcome=Outcome.FAILED, spent=["one"]))
+    assert refusal.value.reason == "applied"
+
+
+def test_a_receipt_remembers_the_plans_of_one_commit_and_not_without_end() -> None:
+    last = replace(RECEIPT, commit="1", spent=["x"])
+    assert last.spent_by("1") == ["x", "zero"]
+    assert last.spent_by("2") == []
+    for number in range(100):
+        last = replace(last, plan_id=str(number), spent=last.spent_by("1"))
+    assert last.spent[-1] == "98"
+    assert len(last.spent) == 20
+
+
 def test_a_plan_for_an_older_state_is_stale_but_for_one_that_follows_the_last_apply() -> None:
     behind = replace(PLAN, serial=2)
     for earlier in (behind, replace(behind, follows="another")):
