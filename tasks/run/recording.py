@@ -78,6 +78,7 @@ class Recording:
         self._begun: dict[str, Begun] = {}
         self._replaced: dict[str, str] = {}  # the change that an apply of each stack replaces, as this run announced it
         self._announcing = threading.Lock()
+        self._is_over = False  # whether the report of this job's pipeline has ended before it
 
     # The beginning
 
@@ -126,16 +127,12 @@ class Recording:
         own = self._copy.memory.mark is not None
         begun = lease.ended_marks(self._head(), self.session.me.holder, self._holders, known=own)
         held = self.session.records(self._run.project.stacks)
+        self._is_over = lease.is_over(self._run, self.session.me, self._head(), held.values())
         with self._copy.at_once():
-            self._adopt(self._head())
+            self._copy.adopt(self._run.project.stacks, self.session.records, self._head().begun)
             self.unseen = self._copy.unseen(self._run.project.stacks, held, begun, self.session.me.holder)
             if alone:
                 self._fill(held, begun, by_base=self._run.request.base is not None and not deploying)
-
-    def _adopt(self, head: Head) -> None:
-        """Take over what other jobs have handed on because they could not record it."""
-        if handed := unsent.read(self._run.layout, self._run.project.stacks):
-            self._copy.adopt(handed, self.session.records(handed), head.begun)
 
     def _fill(self, held: dict[str, Held], begun: Mapping[str, Begun], *, by_base: bool) -> None:
         """Fill the working copy. With a base, only the base counts, so that later deploys by others are not undone."""
@@ -332,7 +329,7 @@ class Recording:
             LedgerError: It cannot be written.
         """
         self._run.lock.take("doit ledger push", filling=True)
-        self._adopt(self.look())
+        self._copy.adopt(self._run.project.stacks, self.session.records, self.look().begun)
         self._unrecorded.find()
         names = self._unrecorded.noted
         self._unrecorded.queue()
@@ -379,7 +376,7 @@ class Recording:
         try:
             self._unrecorded.queue()
             alone = lease.is_alone(self._run, self.session.me)
-            effects = self.session.handle(Finish(not last, alone, done))
+            effects = self.session.handle(Finish(not last and not self._is_over, alone, done))
             self._unrecorded.remember()
         except DeployError as error:
             return self._incomplete(error if isinstance(error, LedgerError) else LedgerError(error.message))

@@ -16,15 +16,15 @@ from ..base.files import canonical_json, json_bytes, read_json, sha256_bytes, wr
 from ..base.problem import doit
 from ..ledger import order, receipts
 from ..ledger.machine import Mark  # noqa: TC001 - pydantic reads a memory by it
+from . import unsent
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from ..base.jsonvalue import JsonObject
     from ..base.layout import Layout
     from ..ledger.record import Begun, Record
-    from .unsent import Unsent
 
 
 @dataclass(frozen=True)
@@ -95,17 +95,23 @@ class WorkingCopy:
         self.memory.stacks.clear()
         self.memory.apart.clear()
 
-    def adopt(self, handed: Mapping[str, Unsent], held: Mapping[str, Record], begun: Mapping[str, Begun]) -> None:
+    def adopt(
+        self, stacks: Collection[str], records: Callable[[Iterable[str]], Mapping[str, Record]],
+        begun: Mapping[str, Begun],
+    ) -> None:  # fmt: skip
         """Take over what jobs could not record and handed on with their receipts, as far as the ledger still lacks it.
 
         Args:
-            handed: What they handed on, by stack.
-            held: The ledger's records of these stacks.
+            stacks: The stacks.
+            records: Returns the ledger's records of some stacks.
             begun: The announced applies that have not ended.
 
         Raises:
-            RecordError: A receipt cannot be read.
+            RecordError: What was handed on cannot be read.
         """
+        if not (handed := unsent.read(self._layout, stacks)):
+            return
+        held = records(handed)
         for stack, item in handed.items():
             found, known = self.found(stack), self.memory.stacks.get(stack)
             is_here = found is not None and digest(found.receipt) == item.receipt

@@ -607,3 +607,18 @@ def test_a_report_without_what_a_job_could_not_record_is_not_complete(stacks: Re
     pipeline.retry()
     assert (pipeline.status("deploy:c"), pipeline.status("report")) == ("success", "success")
     assert f"last complete deploy: {commit}" in stacks.doit("status").out
+
+
+def test_a_job_that_is_retried_alone_after_the_report_ends_the_lease(stacks: Repository, tmp_path: Path) -> None:
+    generated(stacks, tmp_path, 90, 91).run()
+    fails = (
+        f'resource "terraform_data" "no" {{\n  provisioner "local-exec" {{ command = "test -e {tmp_path}/ok" }}\n}}\n'
+    )
+    stacks.write(f"stacks/c/main.tf:{resource('c2')}{fails}")
+    stacks.commit("c fails")
+    first = generated(stacks, tmp_path, 100, 101).run()
+    assert (first.status("deploy:c"), first.status("report"), lease(stacks)) == ("failed", "failed", None)
+    (tmp_path / "ok").touch()
+    del first.jobs["deploy:c"]
+    assert first.run().status("deploy:c") == "success", first.out("deploy:c")
+    assert lease(stacks) is None
