@@ -124,6 +124,8 @@ class Recording:
             return
         if deploying:
             self._waiting.for_others(self._head(), self.look)
+        if deploying:  # the whole chain is the audit's
+            self.session.check_newest()
         own = self._copy.memory.mark is not None
         begun = lease.ended_marks(self._head(), self.session.me.holder, self._holders, known=own)
         held = self.session.records(self._run.project.stacks)
