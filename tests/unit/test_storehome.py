@@ -361,9 +361,13 @@ def test_an_answer_that_does_not_prove_a_write_is_checked(server: FileServer, fa
     base = home.write(None, b"head", {}, [(1, b"entry 1")])
     before = dict(server.files)
     act, count = server._act, iter(range(100))
-    server._act = lambda request, body: (
-        (*fault, b"<html>sign in</html>")[:3] if next(count) == at else act(request, body)
-    )  # type: ignore[method-assign]
+
+    def wrong_once(request: Any, body: bytes | None) -> tuple[int, dict[str, str], bytes]:
+        status, headers, *content = fault
+        wrong = (status, headers, content[0] if content else b"<html>sign in</html>")
+        return wrong if next(count) == at else act(request, body)
+
+    server._act = wrong_once  # type: ignore[method-assign]
     with pytest.raises(UnreachableError):
         home.write(base, b"head 2", {}, [(2, b"entry 2")])
     assert server.files["head"] == before["head"]
