@@ -313,9 +313,9 @@ def _check_allowances(run: Run) -> None:
     """
     from . import releasing
     from .policy.judge import check_names
-    from .run import recording, succession
+    from .run import succession, without
 
-    others = [recording.RULE, releasing.RULE, succession.RULE]
+    others = [without.RULE, releasing.RULE, succession.RULE]
     check_names(run.request.allowances, run.project.config.policy, others, run.project.stacks)
 
 

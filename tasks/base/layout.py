@@ -222,6 +222,10 @@ class Layout:
         """The stack's outputs after the last apply."""
         return self.base / f"outputs/{stack}.json"
 
+    def unrecorded(self, stack: str) -> Path:
+        """Says that the ledger lacks the receipt, because it could not be recorded when its run ended."""
+        return self.base / f"unrecorded/{stack}.json"
+
     def states(self, stack: str) -> Path:
         """The folder of encrypted copies of the stack's state."""
         return self.base / f"states/{stack}"

@@ -165,6 +165,23 @@ def judge_head(head: Head, envelope: Envelope, trusted: Sequence[PublicKey]) -> 
     return None
 
 
+def judge_newest(head: Head, last: int, digest: str) -> Broken | None:
+    """What is wrong with the newest entry, by what the head says of it.
+
+    Args:
+        head: The head.
+        last: The number of the newest entry.
+        digest: Its digest.
+    """
+    if last > head.sequence:
+        return Broken(None, f"the head is at {head.sequence}, but the chain goes on to {last}: the head is old")
+    if last < head.sequence:
+        return Broken(last + 1, f"entry {last + 1} is missing: the head is at {head.sequence}")
+    if head.sequence and digest != head.chain:
+        return Broken(last, f"entry {last} was changed or replaced: the head has another digest")
+    return None
+
+
 def _signed_alone(head: Head, envelope: Envelope) -> Broken | None:
     key = PublicKey(head.key or "")
     return None if envelope.signed_by(key) else Broken(None, f"the head is not signed by its own key {key.id}")
@@ -216,14 +233,8 @@ class Verification:
         if self.broken:
             return self.broken
         head, last = self.head, self._expected - 1
-        if last > head.sequence:
-            self.broken = Broken(
-                None, f"the head is at {head.sequence}, but the chain goes on to {last}: the head is old"
-            )
-        elif last < head.sequence:
-            self.broken = Broken(self._expected, f"entry {self._expected} is missing: the head is at {head.sequence}")
-        elif head.sequence and self._previous != head.chain:
-            self.broken = Broken(last, f"entry {last} was changed or replaced: the head has another digest")
+        if broken := judge_newest(head, last, self._previous):
+            self.broken = broken
         elif self._key != head.key:
             self.broken = Broken(None, "the head names a different key than the chain")
         elif gone := [key for key in self.revoked if key not in head.revoked]:

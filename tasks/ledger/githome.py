@@ -123,6 +123,10 @@ class GitHome:
                 raise
             yield from self._history(version, last)
 
+    def newest(self, version: Version) -> tuple[int, str] | None:
+        """The newest entry that the commit of this version has added; no request is needed for it."""
+        return gitobjects.last_added(self._git, version.token)
+
     def _history(self, version: Version, after: int) -> Iterator[tuple[int, bytes]]:
         if (self.clone.folder / "shallow").exists():
             with self._alone():

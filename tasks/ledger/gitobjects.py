@@ -16,6 +16,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
+from ..base.files import sha256_bytes
 from .home import BrokenError
 
 if TYPE_CHECKING:
@@ -153,6 +154,23 @@ def blobs(git: Git, version: str) -> dict[str, bytes]:
     names = [name for name in ended.output.split("\0") if name and name.partition("/")[0] not in _OURS]
     found = read(git, [f"{version}:{name}" for name in names]) if names else []
     return {name: item[1] for name, item in zip(names, found, strict=True) if item is not None}
+
+
+def last_added(git: Git, version: str) -> tuple[int, str] | None:
+    """The number and the digest of the newest entry that a commit has added; None if it has added none.
+
+    Raises:
+        BrokenError: Git fails.
+    """
+    ended = git("ls-tree", "-z", "--name-only", version, f"{ENTRIES}/")
+    if not ended.ok:
+        raise BrokenError(f"git cannot list the ledger's entries: {ended.errors.strip():.200}")
+    names = [name.rpartition("/")[2] for name in ended.output.split("\0")]
+    number = max((int(name) for name in names if name.isdecimal() and name.isascii()), default=None)
+    if number is None:
+        return None
+    [found] = read(git, [f"{version}:{ENTRIES}/{number}"])
+    return number, sha256_bytes(found[1]) if found is not None else ""
 
 
 def entries(git: Git, version: str, after: int) -> Iterator[tuple[int, bytes]]:

@@ -55,6 +55,14 @@ class Home(Protocol):
         """The entries up to that version with a number above `after`, oldest first. Needs the history."""
         ...
 
+    def newest(self, version: Version) -> tuple[int, str] | None:
+        """The number and the digest of the newest entry, as far as this version shows it without its history.
+
+        Raises:
+            BrokenError: It cannot be read.
+        """
+        ...
+
     def refreshed(self, version: Version) -> bool:
         """Whether this machine's copy of that version was damaged and was read again: what was read of it may differ.
 

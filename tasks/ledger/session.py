@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from . import chain, completed, machine, record, troubles
+from . import chain, completed, machine, newest, record, troubles
 from .home import DeniedError, HomeError, MovedError, NoRemoteError, UnreachableError
 from .machine import Denied, Failed, Fetch, Fetched, Lost, Mark, Moved, Put, State, Trouble, Written
 from .statement import FormatError
@@ -184,6 +184,12 @@ class Session:
                 if found.broken and self.home.refreshed(version):  # only what the remote has counts
                     found = self._verified(head, version, cut)
                 return found
+
+    def check_newest(self) -> None:
+        """Refuse a chain whose newest entry is not the one that the head names; see `newest.judge`."""
+        with self._lock, self._reading():
+            if self._version is not None and (broken := newest.judge(self._known(), self.home, self._version)):
+                raise self._unbelievable(broken.what)
 
     def _verified(self, head: Head, version: Version, cut: int | None) -> chain.Verification:
         entries = self.home.entries(version, head.first - 1)

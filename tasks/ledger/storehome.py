@@ -155,6 +155,11 @@ class StoreHome:
                 raise UnreachableError(f"{self.name} was written while it was read") from None
             raise
 
+    def newest(self, version: Version) -> tuple[int, str] | None:
+        """The newest entry, as the head's first line names it."""
+        link = _link(version)
+        return link.latest, link.entries[-1][1] if link.entries else ""
+
     def refreshed(self, version: Version) -> bool:
         """Nothing of a store is kept here but shards, whose digests are compared."""
         del version

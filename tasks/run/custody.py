@@ -159,7 +159,7 @@ def index_name(part: Part | None, tasks: Iterable[str]) -> str:
 
 def _handed_on(files: Iterable[tuple[str, str]], deployed: Collection[str]) -> Iterable[tuple[str, str]]:
     """The files that a job hands on: its plans; or the receipts of what it deployed, and the claims of plans."""
-    own = {f"{kind}/{stack}.json" for kind in ("receipts", "outputs") for stack in deployed}
+    own = {f"{kind}/{stack}.json" for kind in ("receipts", "outputs", "unrecorded") for stack in deployed}
     kinds = (_BEFORE, "results/") if deployed else _OF_OTHERS
     return (
         (name, digest)

@@ -14,7 +14,7 @@ from . import ledgers
 from .selection import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from ..ledger import receipts
     from ..ledger.holder import Pipeline
@@ -58,6 +58,29 @@ class Holders:
 def is_alone(run: Run, me: Me) -> bool:
     """Whether no other run of the same holder is at work: a clone has one at a time, a report is the last."""
     return me.holder.startswith(ledgers.CLONE) or run.request.part is Part.REPORT
+
+
+def is_over(run: Run, me: Me, head: Head, held: Iterable[Held]) -> bool:
+    """Whether the report of a job's pipeline has ended already, so that a job which is retried alone ends the lease.
+
+    Then the head names the commit as one that its stacks are only partly as it wants, or this pipeline has recorded or
+    announced something, and no longer has the lease. Where that is so for another reason, jobs that wait for this one
+    take the lease again.
+
+    Args:
+        run: The run.
+        me: Who it is.
+        head: The ledger, as it was before this run wrote it.
+        held: Its records.
+    """
+    if run.request.part is not Part.JOB:
+        return False
+    commit = run.revision.commit
+    if commit is not None and any(item.commit == commit for item in head.partly):
+        return True
+    has_lease = head.lease is not None and head.lease.holder == me.holder
+    holders = [*(item.holder for item in held), *(item.holder for item in head.begun.values())]
+    return me.holder in holders and not has_lease
 
 
 def held(run: Run, lease: Lease, where: str) -> LedgerError:

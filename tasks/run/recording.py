@@ -7,15 +7,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..base.clock import now
-from ..base.errors import DeployError, LedgerError
+from ..base.errors import DeployError, LedgerError, RecordError
 from ..ledger import troubles
 from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Trouble
-from . import beyond, completion, entries, lease, ledgers
+from . import beyond, completion, entries, lease, ledgers, unsent
 from .bybase import ByBase
 from .deployers import Deployers
 from .reviewing import Reviewing
 from .unrecorded import Unrecorded
 from .waiting import Waiting
+from .without import RULE, Without
 from .workingcopy import WorkingCopy
 from .writebehind import WriteBehind
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 _SOFT = frozenset({Trouble.UNREACHABLE, Trouble.DENIED, Trouble.NO_KEY})
 _GONE = _SOFT | {Trouble.MISSING}  # what a deploy may go on without, if the ledger is not required
-RULE = "unrecorded"  # `allow=unrecorded`: this deploy may go on without the ledger
 
 
 class Recording:
@@ -60,6 +60,7 @@ class Recording:
         self.unseen: dict[str, list[str]] = {}
         self._run = run
         self._copy = WorkingCopy(run.layout)
+        self._without = Without(run, settings, self._copy)
         self.session: Session = ledgers.open_session(run, settings, self._copy.memory.clone, self._copy.memory.mark)
         self._holders = lease.Holders(run, self.session.me.holder, has_ended)
         self._waiting = Waiting(run, self._holders, settings.wait)
@@ -77,6 +78,7 @@ class Recording:
         self._begun: dict[str, Begun] = {}
         self._replaced: dict[str, str] = {}  # the change that an apply of each stack replaces, as this run announced it
         self._announcing = threading.Lock()
+        self._is_over = False  # whether the report of this job's pipeline has ended before it
 
     # The beginning
 
@@ -115,17 +117,21 @@ class Recording:
         failed = next((effect for effect in self._read if isinstance(effect, Failed)), None)
         if failed is not None:
             error = self.session.problem(failed, deploying=deploying)
-            without = self._why_without is not None if deploying else failed.trouble in _SOFT
+            without = self._without.why is not None if deploying else failed.trouble in _SOFT
             if failed.trouble not in _GONE or not without:
                 raise error
             self.unread = error
             return
         if deploying:
             self._waiting.for_others(self._head(), self.look)
+        if deploying:  # the whole chain is the audit's
+            self.session.check_newest()
         own = self._copy.memory.mark is not None
         begun = lease.ended_marks(self._head(), self.session.me.holder, self._holders, known=own)
         held = self.session.records(self._run.project.stacks)
+        self._is_over = lease.is_over(self._run, self.session.me, self._head(), held.values())
         with self._copy.at_once():
+            self._copy.adopt(self._run.project.stacks, self.session.records, self._head().begun)
             self.unseen = self._copy.unseen(self._run.project.stacks, held, begun, self.session.me.holder)
             if alone:
                 self._fill(held, begun, by_base=self._run.request.base is not None and not deploying)
@@ -223,7 +229,7 @@ class Recording:
 
     def _announce(self, stacks: Collection[str]) -> None:
         if self.unread is not None:
-            self._go_on_without(self.unread, stacks)
+            self._replaced = self._without.go_on(self.unread, stacks, self._known)
             return
         before = self.session.records(self._run.project.stacks)
         self._unrecorded.queue()
@@ -241,7 +247,7 @@ class Recording:
                 raise lease.held(self._run, busy.lease, self.session.home.name)
             event = Look()
         if self.unread is not None:
-            self._go_on_without(self.unread, stacks)
+            self._replaced = self._without.go_on(self.unread, stacks, self._known)
             return
         if self._unrecorded.is_sending:
             self._unrecorded.remember()
@@ -253,30 +259,15 @@ class Recording:
                 return effect
             if isinstance(effect, Failed):
                 error = self.session.problem(effect, deploying=True)
-                if self._why_without is None or effect.trouble not in _GONE:
+                if self._without.why is None or effect.trouble not in _GONE:
                     raise error
                 self.unread = error
         return None
 
     @property
-    def _why_without(self) -> str | None:
-        """Why a deploy may go on if the ledger is not there; None if it may not."""
-        if not self.settings.required:
-            return "`ledger.required` is false"
-        return next((item.reason for item in self._run.request.allowances if item.rule == RULE), None)
-
-    @property
     def allowed(self) -> list[str]:
         """For receipts: that this deploy goes on without the ledger, and why."""
-        return [f"{RULE}: {self._why_without}"] if self.unread is not None else []
-
-    def _go_on_without(self, error: LedgerError, stacks: Collection[str]) -> None:
-        """Remember on this disk what is about to be applied, so that it can be recorded later."""
-        self._run.say(f"continuing without the ledger ({self._why_without}): {error.message}")
-        self._copy.memory.apart |= set(stacks)
-        self._copy.save()
-        found = {stack: self._known.get(stack) or self._copy.follows(stack) for stack in stacks}
-        self._replaced = {stack: change for stack, change in found.items() if change is not None}
+        return [f"{RULE}: {self._without.why}"] if self.unread is not None else []
 
     def _require_unmoved(self, before: Mapping[str, Held], stacks: Collection[str]) -> Mapping[str, Held]:
         """Refuse plans that were made before another pipeline deployed, not just this one; returns the records now."""
@@ -340,7 +331,7 @@ class Recording:
             LedgerError: It cannot be written.
         """
         self._run.lock.take("doit ledger push", filling=True)
-        self.look()
+        self._copy.adopt(self._run.project.stacks, self.session.records, self.look().begun)
         self._unrecorded.find()
         names = self._unrecorded.noted
         self._unrecorded.queue()
@@ -368,6 +359,14 @@ class Recording:
             unproven: If that has not ended well, those that are not now as its commit wants them.
         """
         self._behind.end()
+        lost = unsent.lost(self._run, self._usable, self.session.me.holder, self._copy.is_unrecorded) if whole else []
+        error = self._end(last=last, whole=whole, unproven={*(unproven or ()), *lost} if lost else unproven)
+        with suppress(RecordError):  # of a full disk; that they are not recorded is the worse news
+            self._unrecorded.leave(apart=self.unread is not None)
+        return error or (unsent.missing(lost, self.session.home.name) if lost else None)
+
+    def _end(self, *, last: bool, whole: bool, unproven: Collection[str] | None) -> LedgerError | None:
+        """`end`, once nothing is written in the background."""
         head = self.session.head
         left = head is not None and head.lease is not None and head.lease.holder == self.session.me.holder
         done = completion.of(self._run, self._usable, unproven) if whole and self._usable is not None else None
@@ -379,7 +378,7 @@ class Recording:
         try:
             self._unrecorded.queue()
             alone = lease.is_alone(self._run, self.session.me)
-            effects = self.session.handle(Finish(not last, alone, done))
+            effects = self.session.handle(Finish(not last and not self._is_over, alone, done))
             self._unrecorded.remember()
         except DeployError as error:
             return self._incomplete(error if isinstance(error, LedgerError) else LedgerError(error.message))
@@ -388,9 +387,9 @@ class Recording:
         if problem is None or done is None or written or self._unrecorded.stacks:
             return self._incomplete(problem) if problem is not None else None
         unnamed = completion.unrecorded(done, self.session.home.name, problem)
-        if self._why_without is not None:
-            self._run.say(f"{unnamed.message} ({self._why_without})")
-        return unnamed if self._why_without is None else None
+        if self._without.why is not None:
+            self._run.say(f"{unnamed.message} ({self._without.why})")
+        return unnamed if self._without.why is None else None
 
     def _incomplete(self, error: LedgerError) -> LedgerError:
         """The error of a run whose deployments are not all in the ledger."""

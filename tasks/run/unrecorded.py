@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..ledger import order
 from ..ledger.machine import Failed, Flush, Mark, Record
-from . import entries
+from . import entries, unsent
+from .unsent import Unsent
 from .workingcopy import Known, digest, is_ended
 
 if TYPE_CHECKING:
@@ -104,6 +105,24 @@ class Unrecorded:
             self._sent.clear()
             self._copy.memory.mark = Mark.of(head)
             self._copy.save()
+
+    def leave(self, *, apart: bool) -> None:
+        """Leave on this disk, for the job that gets these receipts, that they are not recorded.
+
+        Args:
+            apart: Whether they were applied without the ledger.
+
+        Raises:
+            RecordError: It cannot be written.
+        """
+        with self._lock:
+            left = {}
+            for stack in self.stacks:
+                found, known = self._copy.found(stack), self._copy.memory.stacks.get(stack)
+                if found is not None and is_ended(found):
+                    change, holder = known.change if known else None, self._session.me.holder
+                    left[stack] = Unsent(digest(found.receipt), change, holder, apart)
+            unsent.leave(self._run.layout, left)
 
     def all(self) -> list[Change]:
         """The receipts on this disk, as the first changes of a new ledger."""

@@ -16,9 +16,10 @@ from ..base.files import canonical_json, json_bytes, read_json, sha256_bytes, wr
 from ..base.problem import doit
 from ..ledger import order, receipts
 from ..ledger.machine import Mark  # noqa: TC001 - pydantic reads a memory by it
+from . import unsent
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from ..base.jsonvalue import JsonObject
@@ -93,6 +94,31 @@ class WorkingCopy:
         self.memory.mark = None
         self.memory.stacks.clear()
         self.memory.apart.clear()
+
+    def adopt(
+        self, stacks: Collection[str], records: Callable[[Iterable[str]], Mapping[str, Record]],
+        begun: Mapping[str, Begun],
+    ) -> None:  # fmt: skip
+        """Take over what jobs could not record and handed on with their receipts, as far as the ledger still lacks it.
+
+        Args:
+            stacks: The stacks.
+            records: Returns the ledger's records of some stacks.
+            begun: The announced applies that have not ended.
+
+        Raises:
+            RecordError: What was handed on cannot be read.
+        """
+        if not (handed := unsent.read(self._layout, stacks)):
+            return
+        held = records(handed)
+        for stack, item in handed.items():
+            found, known = self.found(stack), self.memory.stacks.get(stack)
+            is_here = found is not None and digest(found.receipt) == item.receipt
+            if found is None or not is_here or (known is not None and known.local == item.receipt):
+                continue
+            if item.is_open(found.receipt, held.get(stack), begun.get(stack)):
+                self.memory.stacks[stack] = Known(item.follows, "")
 
     def found(self, stack: str) -> receipts.Record | None:
         """The receipt and outputs of a stack on this disk; None if nothing was applied.

@@ -136,6 +136,34 @@ def test_audit_names_a_forged_entry(signed: Remote, forge: Callable[[Content], N
     assert what.split(": ", maxsplit=1)[0] in found["broken"]["what"]
 
 
+def _last_edited(content: Content) -> None:
+    content.entries[5] = _edit(content.entries[5], commit="0" * 40)
+
+
+def _last_dropped(content: Content) -> None:
+    del content.entries[5]
+
+
+@pytest.mark.parametrize(
+    ("forge", "what"),
+    [
+        (_last_edited, "entry 5 was changed or replaced: the head has another digest"),
+        (_last_dropped, "entry 5 is missing: the head is at 5"),
+    ],
+)
+def test_a_deploy_names_a_newest_entry_that_was_forged(
+    signed: Remote, forge: Callable[[Content], None], what: str
+) -> None:
+    content = Content.of(signed)
+    forge(content)
+    content.put()
+    job = signed.clone()
+    job.write(f"stacks/a/main.tf:{resource('a2')}")
+    job.commit("another change")
+    assert what in " ".join(job.doit("deploy", code=1, **Signed).out.split())
+    assert job.engine_calls() == []
+
+
 def test_a_forged_receipt_is_refused_before_anything_is_planned(signed: Remote) -> None:
     content = Content.of(signed)
     name = record.blob_name(record.shard_of("c"))

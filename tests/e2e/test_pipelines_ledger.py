@@ -562,3 +562,84 @@ def test_jobs_at_once_do_not_take_each_other_for_another_pipeline(forge: Forge, 
     assert "pipeline 100 of main has held its lease" in forge.clone().doit("ledger", "check", **secrets).out
     other = forge.clone().doit("deploy", code=1, **{**pipeline, "CI_PIPELINE_ID": "200"})
     assert "pipeline 100 of main has been deploying" in other.out
+
+
+def _unrecorded(stacks: Repository, tmp_path: Path) -> tuple[ChildPipeline, str]:
+    """A pipeline of a commit that changes `c`, whose deploy could not record it at its end; and the commit."""
+    generated(stacks, tmp_path, 90, 91).run()
+    stacks.write(f"stacks/c/main.tf:{resource('c2')}")
+    stacks.commit("c is another")
+    pipeline = generated(stacks, tmp_path, 100, 101)
+    report = pipeline.definitions.pop("report")
+    hook = stacks.path / ".git/hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\n[ ! -e {tmp_path}/once ] && touch {tmp_path}/once\n")
+    hook.chmod(0o755)
+    pipeline.run()
+    hook.unlink()
+    assert pipeline.status("deploy:c") == "failed"
+    assert "not recorded: c" in pipeline.out("deploy:c")
+    pipeline.definitions["report"] = report
+    return pipeline, stacks.git("rev-parse", "HEAD")[:8]
+
+
+@pytest.mark.parametrize("key", [{}, {"DEPLOY_ARTIFACT_KEY": ARTIFACT_KEY}], ids=["plain", "signed"])
+def test_the_report_records_what_a_job_could_not(stacks: Repository, tmp_path: Path, key: dict[str, str]) -> None:
+    stacks.variables |= key
+    pipeline, commit = _unrecorded(stacks, tmp_path)
+    pipeline.run()
+    assert pipeline.status("report") == "success", pipeline.out("report")
+    shown = stacks.doit("status").out
+    assert f"last complete deploy: {commit}" in shown
+    assert "3 stacks, all up to date" in shown, shown
+    assert lease(stacks) is None
+    entries = len(stacks.doit("log").out.splitlines())
+    del pipeline.jobs["report"]  # once more: it is recorded
+    assert pipeline.run().status("report") == "success", pipeline.out("report")
+    assert len(stacks.doit("log").out.splitlines()) == entries
+    assert "intact" in stacks.doit("audit").out
+
+
+def test_a_push_records_what_a_job_has_handed_on(stacks: Repository, tmp_path: Path) -> None:
+    pipeline, _ = _unrecorded(stacks, tmp_path)
+    clone = tmp_path / "elsewhere"
+    git(tmp_path, "clone", "-q", str(stacks.path), str(clone))
+    shutil.copytree(pipeline.folder("deploy:c"), clone, dirs_exist_ok=True)
+    for said in ("recorded: c", "everything on this machine is already recorded"):
+        process = stacks.start("ledger", "push", folder=clone)
+        out, _ = process.communicate()
+        assert process.returncode == 0, out
+        assert said in out
+    assert " c  applied" in stacks.doit("log").out.splitlines()[0]
+    pipeline.run()
+    assert pipeline.status("report") == "success", pipeline.out("report")
+    assert "3 stacks, all up to date" in stacks.doit("status").out
+
+
+def test_a_report_without_what_a_job_could_not_record_is_not_complete(stacks: Repository, tmp_path: Path) -> None:
+    pipeline, commit = _unrecorded(stacks, tmp_path)
+    shutil.rmtree(pipeline.folder("deploy:c") / ".deploy/local/unrecorded")
+    pipeline.run()
+    assert pipeline.status("report") == "failed"
+    assert "not recorded: c" in pipeline.out("report")
+    shown = stacks.doit("status").out
+    assert f"last complete deploy: {commit}" not in shown
+    assert re.search(r"^c .*affected", shown, re.MULTILINE), shown
+    pipeline.retry()
+    assert (pipeline.status("deploy:c"), pipeline.status("report")) == ("success", "success")
+    assert f"last complete deploy: {commit}" in stacks.doit("status").out
+
+
+def test_a_job_that_is_retried_alone_after_the_report_ends_the_lease(stacks: Repository, tmp_path: Path) -> None:
+    generated(stacks, tmp_path, 90, 91).run()
+    fails = (
+        f'resource "terraform_data" "no" {{\n  provisioner "local-exec" {{ command = "test -e {tmp_path}/ok" }}\n}}\n'
+    )
+    stacks.write(f"stacks/c/main.tf:{resource('c2')}{fails}")
+    stacks.commit("c fails")
+    first = generated(stacks, tmp_path, 100, 101).run()
+    assert (first.status("deploy:c"), first.status("report"), lease(stacks)) == ("failed", "failed", None)
+    (tmp_path / "ok").touch()
+    del first.jobs["deploy:c"]
+    assert first.run().status("deploy:c") == "success", first.out("deploy:c")
+    assert lease(stacks) is None

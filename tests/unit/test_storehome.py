@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from hashlib import sha256
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tasks.base.objects.bucket import Bucket
 from tasks.base.objects.folder import Folder
 from tasks.base.objects.web import Web
+from tasks.ledger import newest
 from tasks.ledger.home import (
     BrokenError,
     DeniedError,
@@ -345,6 +347,65 @@ def test_caches_on_the_way_are_told_to_ask_the_server() -> None:
     assert [headers["Cache-Control"] for headers in server.headers] == ["no-cache"]
     place.close()
     server.close()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [(200, {"ETag": '"x"'}), (200, {}), (202, {}, b""), (200, {}, b"")],
+    ids=["login", "page", "later", "empty"],
+)
+@pytest.mark.parametrize("at", [0, 1])
+def test_an_answer_that_does_not_prove_a_write_is_checked(server: FileServer, fault: Any, at: int) -> None:
+    """A page of a proxy in place of an entry, or of the head: neither is taken for written."""
+    home = StoreHome(web(server))
+    base = home.write(None, b"head", {}, [(1, b"entry 1")])
+    before = dict(server.files)
+    act, count = server._act, iter(range(100))
+
+    def wrong_once(request: Any, body: bytes | None) -> tuple[int, dict[str, str], bytes]:
+        status, headers, *content = fault
+        wrong = (status, headers, content[0] if content else b"<html>sign in</html>")
+        return wrong if next(count) == at else act(request, body)
+
+    server._act = wrong_once  # type: ignore[method-assign]
+    with pytest.raises(UnreachableError):
+        home.write(base, b"head 2", {}, [(2, b"entry 2")])
+    assert server.files["head"] == before["head"]
+    written = home.write(base, b"head 2", {}, [(2, b"entry 2")])
+    assert list(StoreHome(web(server)).entries(written)) == [(1, b"entry 1"), (2, b"entry 2")]
+
+
+def test_a_server_that_says_so_with_a_page_is_believed_once_it_has_the_file(server: FileServer) -> None:
+    act = server._act
+
+    def chatty(request: Any, body: bytes | None) -> tuple[int, dict[str, str], bytes]:
+        status, headers, content = act(request, body)
+        return (200, headers, b"stored") if status == 201 else (status, headers, content)
+
+    server._act = chatty  # type: ignore[method-assign]
+    written = StoreHome(web(server)).write(None, b"head", BLOBS, [(1, b"entry 1")])
+    assert list(StoreHome(web(server)).entries(written)) == [(1, b"entry 1")]
+
+
+@pytest.mark.parametrize(
+    ("head", "what"),
+    [
+        ((2, sha256(b"entry 2").hexdigest()), None),
+        ((3, "c" * 64), "entry 3 is missing: the head is at 3"),
+        ((1, sha256(b"entry 1").hexdigest()), "the head is old"),
+        ((2, "c" * 64), "entry 2 was changed or replaced"),
+    ],
+)
+def test_the_newest_entry_is_the_one_that_the_head_names(
+    home: Callable[[], StoreHome], head: tuple[int, str], what: str | None
+) -> None:
+    home().write(None, b"head", {}, [(1, b"entry 1"), (2, b"entry 2")])
+    other = home()
+    version = other.read()
+    assert version
+    known: Any = SimpleNamespace(sequence=head[0], chain=head[1])
+    broken = newest.judge(known, other, version)
+    assert (broken is None) if what is None else (broken is not None and what in broken.what)
 
 
 def test_a_server_that_is_gone(server: FileServer) -> None:

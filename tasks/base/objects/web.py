@@ -18,6 +18,7 @@ _TRIES = 5
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _PRECONDITION_REQUIRED, _NOT_IMPLEMENTED = 401, 403, 404, 428, 501
 _CONFLICT = (409, 412)
 _WRITTEN = (200, 201, 202, 204)
+_SAYS_SO = (201, 204)  # RFC 9110, 9.3.4; any page is a 200, and a 202 is a promise
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -33,7 +34,7 @@ class Web:
         timeout: Seconds that one try may take.
         wait: Waits so many seconds; true when the run was asked to stop.
         once: Whether a conditional write is tried once: after a lost answer a second try would find the file changed,
-            by the first.
+            by the first. Then a file is also read again where the answer to its write does not prove that it is there.
 
     Raises:
         RefusedError: The address holds credentials, or the token would be sent in plain text.
@@ -56,7 +57,7 @@ class Web:
                 timeout=timeout, pause=0.25,
             )  # fmt: skip
 
-        self._often, self._once = client(_TRIES), client(1 if once else _TRIES)
+        self._often, self._once, self._strict = client(_TRIES), client(1 if once else _TRIES), once
 
     def read(self, path: str) -> tuple[bytes | None, str | None]:
         """A file, and its ETag when the server has one that is strong."""
@@ -78,6 +79,11 @@ class Web:
             raise ConditionError(f"PUT {path}: HTTP {answer.status}")
         if answer.status not in _WRITTEN:
             raise _refusal("PUT", path, answer)
+        if self._strict and not _is_proof(answer):
+            found, there = self.read(path)
+            if found != data:
+                raise UnreachableError(f"PUT {path}: HTTP {answer.status}, but the server does not have the file")
+            return there
         return _strong(answer)
 
     def remove(self, path: str) -> None:
@@ -99,6 +105,11 @@ class Web:
             return client.request(method, quote(path), data=data, headers=headers)
         except NoAnswerError as error:
             raise UnreachableError(f"{method} {path}: {error}") from None
+
+
+def _is_proof(answer: Answer) -> bool:
+    """Whether the answer to a PUT can only be that of a server which stored it: not the page of a proxy or a login."""
+    return answer.status in _SAYS_SO or (answer.status == 200 and not answer.content and _strong(answer) is not None)  # noqa: PLR2004 - OK
 
 
 def _strong(answer: Answer) -> str | None:

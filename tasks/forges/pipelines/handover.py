@@ -6,6 +6,7 @@ Paths are relative to the repository's root, folders end with `/`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...base.layout import DEPLOY_DIR
@@ -75,12 +76,9 @@ def of_drift(run: Run) -> list[str]:
 def of_deploys(run: Run, stacks: Iterable[str]) -> list[str]:
     """Receipts and outputs for the dependents, what the last job reports, copies of states, and one that is unsaved."""
     layout, names = run.layout, list(stacks)
+    kinds = (layout.receipt, layout.outputs, layout.unrecorded, partial(layout.result, "deploy"))
     return [
-        *(
-            layout.relative(path)
-            for name in names
-            for path in (layout.receipt(name), layout.outputs(name), layout.result("deploy", name))
-        ),
+        *(layout.relative(path(name)) for name in names for path in kinds),
         *(_folder(run, layout.states(name)) for name in names),
         _index(run, Part.JOB, [f"deploy:{name}" for name in names]),
         "**/errored.tfstate",
@@ -112,7 +110,8 @@ def of_report(run: Run) -> list[str]:
     """All that a run leaves except plans, whose values are not needed any more."""
     layout = run.layout
     files = [layout.review, layout.notified, layout.overview]
-    folders = [layout.base / name for name in ("receipts", "outputs", "results", "reports", "runs", "drift", "index")]
+    names = ("receipts", "outputs", "unrecorded", "results", "reports", "runs", "drift", "index")
+    folders = [layout.base / name for name in names]
     return [*(layout.relative(path) for path in files), *(_folder(run, path) for path in folders)]
 
 
