@@ -48,7 +48,7 @@ def _is_as_wanted(run: Run, stack: str) -> bool:
         found = assess_once(run, run.project.stacks[stack])
     except DeployError:
         return False
-    return not found.affected and not found.unverified
+    return not found.affected and not found.unfinished
 
 
 def of(run: Run, head: Head, but: Collection[str] | None = None) -> Completed | None:

@@ -131,9 +131,9 @@ def test_only_what_a_deploy_has_judged_counts(results: dict[str, str], left: set
 @pytest.mark.parametrize(
     ("found", "left"),
     [
-        (SimpleNamespace(affected=False, unverified=False), set()),
-        (SimpleNamespace(affected=True, unverified=False), {"db"}),
-        (SimpleNamespace(affected=False, unverified=True), {"db"}),
+        (SimpleNamespace(affected=False, unfinished=False), set()),
+        (SimpleNamespace(affected=True, unfinished=False), {"db"}),
+        (SimpleNamespace(affected=False, unfinished=True), {"db"}),
         (ConfigError("no var file"), {"db"}),
     ],
 )
