@@ -66,8 +66,7 @@ class _Verdict:
                 return f"{len(self.run.applied)} deployed{skipped}"
             if skipped:
                 return f"nothing deployed{skipped}"
-            checked = any(item.stage == "deploy" and item.status is Status.OK for item in found)
-            return "nothing to deploy, its checks passed" if checked else "nothing to deploy, all up to date"
+            return f"nothing to deploy, {self._owed(found) or 'all up to date'}"
         if "plan" in selected:
             return self._planned(skipped)
         if adopted := [item.stack for item in found if item.status is Status.ADOPTED]:
@@ -112,6 +111,12 @@ class _Verdict:
         allowed = self.run.request.allowances
         rules = ",".join(rule if stack == "*" else f"{rule}:{stack}" for rule, stack, _ in allowed)
         return [f"allow={rules}", f"reason={allowed[0].reason}"] if allowed else []
+
+    def _owed(self, found: Sequence[Result]) -> str:
+        """What passed of stacks that were deployed before: their checks, or only the hooks after the deploy."""
+        done = [item.stack for item in found if item.stage == "deploy" and item.status is Status.OK]
+        checked = any(self.run.project.stacks[name].settings.verify for name in done)
+        return "its checks passed" if checked else "its hooks passed" if done else ""
 
     def _drift(self) -> str:
         found, lines = self.found, list[str]()
