@@ -563,7 +563,7 @@ def test_a_sensitive_output_without_a_digest_is_never_called_the_same(remote: Re
         assert "all up to date" in clone.doit("status").out
         assert "nothing to deploy" in clone.doit("deploy").out
     said = " ".join(remote.clone().doit("status").out.split())
-    assert "b affected: output a.s (variable x) cannot be compared" in re.sub(r"b +\S+ \S+ +", "b ", said)
+    assert "b affected: output a.s (variable x) cannot be compared" in re.sub(r"b +\S+ \S+ \S+ UTC +", "b ", said)
     change(remote, "a", secret("second-5527")).doit("deploy:a")
     remote.clone().doit("deploy:b")
     assert _value(remote, "b") == "['second-5527']"
