@@ -14,7 +14,7 @@ from ..artifact import receipt
 from ..artifact.inputs import image_input
 from ..base import git
 from ..base.errors import BuildError, ConfigError, DeployError, RegistryError
-from ..base.files import sha256_file
+from ..base.files import holder, locked, sha256_file
 from ..base.process import kept_environment
 from ..run.result import Result
 from . import builder, credentials, made, make, proofs
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 REVISION = "{revision}"
 _FOLDER = "doit-tofu-image-"
+_LOCK = "lock"
 _TIME_DIGITS = 14  # of hex: nanoseconds, so all before 1973
 
 
@@ -241,7 +242,7 @@ def _build(run: Run, name: str, chosen: builder.Builder, place: _Place) -> str:
         )  # fmt: skip
     run.mask.add(os.environ[variable] for variable in settings.secrets.values())
     _sweep()
-    with tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{os.getpid()}-") as temporary:
+    with tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{os.getpid()}-") as temporary, locked(Path(temporary, _LOCK)):
         private, folder, containerfile = (Path(temporary, part) for part in ("private", "context", "Containerfile"))
         private.mkdir(mode=0o700)
         _stage(run, name, folder)
@@ -265,10 +266,14 @@ def _build(run: Run, name: str, chosen: builder.Builder, place: _Place) -> str:
 
 
 def _sweep() -> None:
-    """Remove what killed runs left behind: it includes a login file."""
+    """Remove what killed runs left behind: it includes a login file.
+
+    A run in another container that shares this folder has no process here, but holds its lock.
+    """
     for path in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
         pid = path.name.removeprefix(_FOLDER).partition("-")[0]
-        if pid.isdecimal() and path.owner() == Path.home().owner() and not Path("/proc", pid).exists():
+        mine = pid.isdecimal() and path.owner() == Path.home().owner()
+        if mine and not Path("/proc", pid).exists() and holder(path / _LOCK) is None:
             shutil.rmtree(path, ignore_errors=True)
 
 
