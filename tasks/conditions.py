@@ -149,18 +149,19 @@ def _notes(found: Condition) -> Iterator[tuple[Mark, str]]:
 def _of_drift(check: Result, *, affected: bool) -> Iterator[tuple[Mark, str]]:
     """What a check for drift says of a stack that was not deployed since."""
     details = check.details if isinstance(check.details, DriftDetails) else DriftDetails()
+    at = clock.shown(check.started_at)
     if check.status is Status.DRIFTED:
-        yield Mark.DRIFTED, f"{check.summary} (found {clock.shown(check.started_at)})"
+        yield Mark.DRIFTED, f"{check.summary} (found {at})"
     elif check.failed and check.kind is Kind.STOPPED:
-        yield Mark.UNCHECKED, f"its last check for drift was stopped ({clock.shown(check.started_at)})"
+        yield Mark.UNCHECKED, f"its last check for drift was stopped ({at})"
     elif check.failed:
-        yield Mark.UNCHECKED, f"its last check for drift failed ({clock.shown(check.started_at)}): {check.summary}"
+        yield Mark.UNCHECKED, f"its last check for drift failed ({at}): {check.summary}"
     elif affected:
         return
     elif check.status is Status.UNDEPLOYED and details.deployed is None:
-        yield Mark.DIFFERENT, f"{check.summary} (found {clock.shown(check.started_at)})"
+        yield Mark.DIFFERENT, f"{check.summary} (found {at})"
     elif check.status is Status.ADOPTED:  # it would be affected otherwise
-        yield Mark.DRIFTED, f"drifted, and the code that adopted it is not here (found {clock.shown(check.started_at)})"
+        yield Mark.DRIFTED, f"drifted, and the code that adopted it is not here (found {at})"
 
 
 def _of_checks(run: Run, stack: Stack, last: Receipt | None, assessment: Assessment) -> Iterator[tuple[Mark, str]]:

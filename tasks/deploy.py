@@ -79,8 +79,7 @@ def up_to_date(run: Run, stack: Stack) -> bool:
     """Whether there is nothing to do: unaffected after its upstreams' deploys, verified, without an artifact."""
     if run.request.repair is not None or store.pending(run.layout, stack.name):
         return False
-    assessment = assess_once(run, stack)
-    return not assessment.affected and not assessment.unfinished
+    return assess_once(run, stack).settled
 
 
 def refuse_unfit(run: Run, names: Iterable[str]) -> None:

@@ -48,6 +48,11 @@ class Assessment:
         return self.unverified or self.unhooked
 
     @property
+    def settled(self) -> bool:
+        """Whether a deploy has nothing to do for it: it is as its commit wants it."""
+        return not self.affected and not self.unfinished
+
+    @property
     def why(self) -> str:
         """The reasons on one line."""
         return why.summary(self.reasons)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 with suppress(ImportError):
     from pydantic.plugin import _loader
 
-    _loader._plugins = {} if _loader._plugins is None else _loader._plugins  # noqa: SLF001 - it has no public way
+    _loader._plugins = {} if _loader._plugins is None else _loader._plugins  # noqa: SLF001 - its variable would reach the engine
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
 ENVIRONMENT_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"

@@ -45,10 +45,9 @@ def _is_proven(run: Run, stack: str) -> bool:
 
 def _is_as_wanted(run: Run, stack: str) -> bool:
     try:
-        found = assess_once(run, run.project.stacks[stack])
+        return assess_once(run, run.project.stacks[stack]).settled
     except DeployError:
         return False
-    return not found.affected and not found.unfinished
 
 
 def of(run: Run, head: Head, but: Collection[str] | None = None) -> Completed | None:

@@ -153,7 +153,7 @@ def _note(run: Run, commit: str) -> TagNote | None:
             found = assess(run, stack)
         except DeployError:  # it was not part of this run, which would have failed otherwise
             return None
-        if found.affected or found.unfinished:
+        if not found.settled:
             return None
         if names := sorted(comparable.of_environment(run.project, stack, found.inputs)):
             note.environment_variables[stack.name] = names

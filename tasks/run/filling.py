@@ -35,11 +35,16 @@ def unset(project: Project, stack: Stack) -> Iterator[ConfigError]:
     """Variables without a value in a stack's checks: only where these run must they be set."""
     for position, check in enumerate(stack.settings.verify):
         for path, text in _texts(_dumped(check)):
-            for name in interpolate.unset(text):
-                yield project.loaded.error(
-                    f"the environment variable {name} is not set", "stacks", stack.name, "verify", position, *path,
-                    next_step=f"set {name}, or add a default: ${{{name}:-value}}",
-                )  # fmt: skip
+            yield from unset_in(project, text, "stacks", stack.name, "verify", position, *path)
+
+
+def unset_in(project: Project, text: str, *place: str | int) -> Iterator[ConfigError]:
+    """Variables without a value in a text at a place of the configuration."""
+    for name in interpolate.unset(text):
+        yield project.loaded.error(
+            f"the environment variable {name} is not set", *place,
+            next_step=f"set {name}, or add a default: ${{{name}:-value}}",
+        )  # fmt: skip
 
 
 def fill(project: Project, stack: Stack, position: int) -> Check:

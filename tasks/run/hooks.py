@@ -7,7 +7,6 @@ environment, their own session, no input, and a time limit.
 from __future__ import annotations
 
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from ..artifact import folder, receipt
@@ -15,6 +14,7 @@ from ..base import interpolate, process, whence
 from ..base.errors import DeployError, HookError, StoppedError, nearest
 from ..base.problem import Untouched, doit
 from ..base.process import kept_environment
+from . import filling
 from .assessment import assess_once
 from .result import Status
 
@@ -55,14 +55,9 @@ def check(project: Project) -> Iterator[ConfigError]:
 def unset(project: Project, stage: str, stack: Stack) -> Iterator[ConfigError]:
     """Variables without a value in a stack's hooks of a stage: only where these run must they be set."""
     for position, hook in enumerate(project.config.hooks):
-        if hook.stage != stage or not any(fnmatchcase(stack.name, text) for text in hook.stacks):
-            continue
-        for number, text in enumerate(hook.command):
-            for name in interpolate.unset(text):
-                yield project.loaded.error(
-                    f"the environment variable {name} is not set", "hooks", position, "command", number,
-                    next_step=f"set {name}, or add a default: ${{{name}:-value}}",
-                )  # fmt: skip
+        if hook.is_for(stage, hook.when, stack.name):
+            for number, text in enumerate(hook.command):
+                yield from filling.unset_in(project, text, "hooks", position, "command", number)
 
 
 def around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Result:

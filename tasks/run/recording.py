@@ -124,8 +124,7 @@ class Recording:
             return
         if deploying:
             self._waiting.for_others(self._head(), self.look)
-        if deploying:  # the whole chain is the audit's
-            self.session.check_newest()
+            self.session.check_newest()  # the whole chain is the audit's
         own = self._copy.memory.mark is not None
         begun = lease.ended_marks(self._head(), self.session.me.holder, self._holders, known=own)
         held = self.session.records(self._run.project.stacks)
@@ -273,12 +272,14 @@ class Recording:
         """Refuse plans that were made before another pipeline deployed, not just this one; returns the records now."""
         now, me = self.session.records(self._run.project.stacks), self.session.me.holder
         own, concerned = [self._run.revision.commit or ""], lease.concerned(self._run)
-        sibling = {name: own for name, item in now.items() if not self._unrecorded.wrote(name, item.change)}
-        moved = [
-            name for name, item in now.items() if name in concerned and before.get(name) != item and
-            (item.holder != me or lease.is_crossed(
-                [*self.unseen.get(name, ()), *sibling.get(name, ())], before.get(name), self._copy.found(name), item))
-        ]  # fmt: skip
+
+        def is_foreign(name: str, item: Held) -> bool:
+            sibling = [] if self._unrecorded.wrote(name, item.change) else own  # another job of this pipeline
+            read = [*self.unseen.get(name, ()), *sibling]
+            return item.holder != me or lease.is_crossed(read, before.get(name), self._copy.found(name), item)
+
+        changed = {name: item for name, item in now.items() if name in concerned and before.get(name) != item}
+        moved = [name for name, item in changed.items() if is_foreign(name, item)]
         left = [
             name for name, item in self._head().begun.items() if name in concerned
             and lease.is_begun_since(self._begun.get(name), item, me, own if name in stacks else None)

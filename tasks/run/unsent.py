@@ -100,20 +100,20 @@ def read(layout: Layout, stacks: Collection[str]) -> dict[str, Unsent]:
     return found
 
 
-def lost(run: Run, head: Head | None, holder: str, is_known: Callable[[str], bool]) -> list[str]:
+def lost(run: Run, head: Head | None, holder: str, is_unrecorded: Callable[[str], bool]) -> list[str]:
     """The stacks that jobs of this pipeline have deployed, as they say, and whose applies are recorded nowhere.
 
     Args:
         run: The run; only the last one of a generated pipeline knows of all jobs.
         head: The ledger.
         holder: The pipeline.
-        is_known: Whether the ledger lacks the receipt that is here, so that this run records it.
+        is_unrecorded: Whether the ledger lacks the receipt that is here, so that this run records it.
     """
     begun = head.begun if head is not None and run.request.part is Part.REPORT else {}
     results = {stack: run.results.get(f"deploy:{stack}") for stack, item in begun.items() if item.holder == holder}
     return sorted(
         stack for stack, found in results.items()
-        if found is not None and found.status is Status.OK and not is_known(stack)
+        if found is not None and found.status is Status.OK and not is_unrecorded(stack)
     )  # fmt: skip
 
 

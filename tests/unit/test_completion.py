@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from tasks.artifact.affected import Assessment
+from tasks.artifact.inputs import Inputs
+from tasks.artifact.reasons import Reason, Why
 from tasks.base.errors import ConfigError
 from tasks.base.git import Revision
 from tasks.ledger.record import Head, Partly
@@ -131,9 +134,10 @@ def test_only_what_a_deploy_has_judged_counts(results: dict[str, str], left: set
 @pytest.mark.parametrize(
     ("found", "left"),
     [
-        (SimpleNamespace(affected=False, unfinished=False), set()),
-        (SimpleNamespace(affected=True, unfinished=False), {"db"}),
-        (SimpleNamespace(affected=False, unfinished=True), {"db"}),
+        (Assessment(Inputs({}), None, []), set()),
+        (Assessment(Inputs({}), None, [Reason(Why.NEVER_DEPLOYED)]), {"db"}),
+        (Assessment(Inputs({}), None, [], unverified=True), {"db"}),
+        (Assessment(Inputs({}), None, [], unhooked=True), {"db"}),
         (ConfigError("no var file"), {"db"}),
     ],
 )
