@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from ..ledger import receipts
+    from ..ledger.batch import Me
     from ..ledger.holder import Pipeline
-    from ..ledger.machine import Me
     from ..ledger.record import Begun, Head, Lease
     from ..ledger.record import Record as Held
     from .run import Run
@@ -57,15 +57,19 @@ class Holders:
 
 def is_alone(run: Run, me: Me) -> bool:
     """Whether no other run of the same holder is at work: a clone has one at a time, a report is the last."""
-    return me.holder.startswith(ledgers.CLONE) or run.request.part is Part.REPORT
+    return me.holder.startswith(ledgers.CLONE) or is_report(run)
+
+
+def is_report(run: Run) -> bool:
+    """Whether the run is the last job of a generated pipeline."""
+    return run.request.part is Part.REPORT
 
 
 def is_over(run: Run, me: Me, head: Head, held: Iterable[Held]) -> bool:
     """Whether the report of a job's pipeline has ended already, so that a job which is retried alone ends the lease.
 
-    Then the head names the commit as one that its stacks are only partly as it wants, or this pipeline has recorded or
-    announced something, and no longer has the lease. Where that is so for another reason, jobs that wait for this one
-    take the lease again.
+    Then the head says so, or this pipeline has recorded or announced something, and no longer has the lease. Where that
+    is so for another reason, jobs that wait for this one take the lease again.
 
     Args:
         run: The run.
@@ -75,8 +79,7 @@ def is_over(run: Run, me: Me, head: Head, held: Iterable[Held]) -> bool:
     """
     if run.request.part is not Part.JOB:
         return False
-    commit = run.revision.commit
-    if commit is not None and any(item.commit == commit for item in head.partly):
+    if me.holder in head.reported:
         return True
     has_lease = head.lease is not None and head.lease.holder == me.holder
     holders = [*(item.holder for item in held), *(item.holder for item in head.begun.values())]

@@ -234,7 +234,7 @@ class Recording:
         self._unrecorded.queue()
         since = now()
         event: Announce | HolderEnded | Look = Announce(
-            {name: entries.begun(self._run, self.session.me, name, since) for name in stacks}, since
+            {name: entries.begun(self._run, self.session.me, name, since) for name in stacks}, since, self._is_over
         )
         while busy := self._busy(self.session.handle(event)):
             ended = HolderEnded(busy.lease.holder)
@@ -371,22 +371,24 @@ class Recording:
         head = self.session.head
         left = head is not None and head.lease is not None and head.lease.holder == self.session.me.holder
         done = completion.of(self._run, self._usable, unproven) if whole and self._usable is not None else None
-        written = self._announced is not False or left
-        if not written and not self._unrecorded.noted and done is None:
+        written, report = self._announced is not False or left, lease.is_report(self._run)
+        if not written and not self._unrecorded.noted and done is None and (not report or unproven is None):
             return None
         if self.unread is not None:
             return self._incomplete(self.unread) if self._unrecorded.noted else None
         try:
             self._unrecorded.queue()
             alone = lease.is_alone(self._run, self.session.me)
-            effects = self.session.handle(Finish(not last and not self._is_over, alone, done))
+            effects = self.session.handle(Finish(not last and not self._is_over, alone, done, report))
             self._unrecorded.remember()
         except DeployError as error:
             return self._incomplete(error if isinstance(error, LedgerError) else LedgerError(error.message))
         failed = next((effect for effect in effects if isinstance(effect, Failed)), None)
         problem = self.session.problem(failed) if failed is not None else self._behind.lost
-        if problem is None or done is None or written or self._unrecorded.stacks:
+        if problem is None or written or self._unrecorded.stacks:
             return self._incomplete(problem) if problem is not None else None
+        if done is None:
+            return None  # that this job was its pipeline's last is of use to a retry alone
         unnamed = completion.unrecorded(done, self.session.home.name, problem)
         if self._without.why is not None:
             self._run.say(f"{unnamed.message} ({self._without.why})")
@@ -394,5 +396,4 @@ class Recording:
 
     def _incomplete(self, error: LedgerError) -> LedgerError:
         """The error of a run whose deployments are not all in the ledger."""
-        names = self._unrecorded.stacks
-        return ledgers.unrecorded(names, self.session.home.name, error) if names else error
+        return ledgers.unrecorded(self._unrecorded.stacks, self.session.home.name, error)

@@ -5,12 +5,15 @@ The remote is a real `git http-backend` whose ledger's branches only the tokens 
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,7 +23,7 @@ from tests.e2e.conftest import unique
 from tests.e2e.test_ledger import Remote
 from tests.e2e.test_ledger_homes import Forge
 from tests.e2e.test_pipelines import ARTIFACT_KEY, GitHub, Pipeline, gitlab, with_jobs
-from tests.repository import LOGGING_ENGINE, ROOT, Repository, minimal_config, reader, resource, wait_for
+from tests.repository import LOGGING_ENGINE, ROOT, Repository, copy_tree, minimal_config, reader, resource, wait_for
 from tests.servers.fileserver import TOKEN as FILES_TOKEN
 from tests.servers.fileserver import FileServer
 from tests.servers.gitserver import OBSERVER, READER, WRITER, GitServer, git
@@ -28,7 +31,6 @@ from tests.servers.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 KEY, OBSERVATIONS_KEY = (SigningKey(letter * 32) for letter in (b"k", b"o"))
 LEDGER, OBSERVATIONS = (f"refs/heads/doit-tofu/local/{name}" for name in ("ledger", "observations"))
@@ -642,4 +644,89 @@ def test_a_job_that_is_retried_alone_after_the_report_ends_the_lease(stacks: Rep
     (tmp_path / "ok").touch()
     del first.jobs["deploy:c"]
     assert first.run().status("deploy:c") == "success", first.out("deploy:c")
+    assert lease(stacks) is None
+
+
+def _head(repository: Repository) -> dict[str, Any]:
+    envelope = json.loads(repository.git("show", f"{LEDGER}:head"))
+    found: dict[str, Any] = json.loads(base64.b64decode(envelope["payload"]))
+    return found
+
+
+def test_jobs_that_are_retried_at_once_after_the_report_end_the_lease_with_the_last_of_them(
+    stacks: Repository, tmp_path: Path
+) -> None:
+    """No stack was left as the commit wants it, so that the report did not name the commit."""
+
+    def slow(name: str) -> str:
+        waits = f"until [ -e {tmp_path}/go-{name} ]; do sleep 0.1; done; test -e {tmp_path}/ok"
+        return f'resource "terraform_data" "no" {{\n  provisioner "local-exec" {{ command = "{waits}" }}\n}}\n'
+
+    go = [tmp_path / "go-a", tmp_path / "go-c"]
+    stacks.write(
+        f"stacks/a/main.tf:{resource('2')}{slow('a')}", f"stacks/b/main.tf:{reader('x')}# changed\n",
+        f"stacks/c/main.tf:{resource('c2')}{slow('c')}",
+    )  # fmt: skip
+    stacks.commit("a and c fail")
+    for path in go:
+        path.touch()
+    pipeline = generated(stacks, tmp_path, 100, 101).run()
+    assert (pipeline.status("deploy:a"), pipeline.status("report"), lease(stacks)) == ("failed", "failed", None)
+    assert _head(stacks)["partly"] == []
+    for path in go:
+        path.unlink()
+    (tmp_path / "ok").touch()
+    with ThreadPoolExecutor() as pool:
+        jobs = []
+        for name in ("a", "c"):
+            jobs.append(pool.submit(pipeline.again, f"deploy:{name}"))
+            wait_for(lambda name=name: name in _head(stacks)["begun"], "the announcement")
+        go[0].touch()
+        assert jobs[0].result().status == "success", jobs[0].result().out
+        assert lease(stacks) == "pipeline 100"
+        go[1].touch()
+        assert jobs[1].result().status == "success", jobs[1].result().out
+    assert lease(stacks) is None
+
+
+def test_another_pipeline_of_a_commit_that_was_deployed_in_part_keeps_the_lease_until_its_report(
+    stacks: Repository, tmp_path: Path
+) -> None:
+    failing = (
+        f'resource "terraform_data" "no" {{\n  provisioner "local-exec" {{ command = "test -e {tmp_path}/ok" }}\n}}\n'
+    )
+    stacks.write(f"stacks/c/main.tf:{resource('c2')}{failing}")
+    stacks.commit("c fails")
+    first = generated(stacks, tmp_path, 100, 101).run()
+    assert (first.status("deploy:c"), len(_head(stacks)["partly"])) == ("failed", 1)
+    (tmp_path / "ok").touch()
+    second = generated(stacks, tmp_path, 200, 201)
+    report = second.definitions.pop("report")
+    assert second.run().status("deploy:c") == "success", second.out("deploy:c")
+    assert lease(stacks) == "pipeline 200"
+    second.definitions["report"] = report
+    assert second.run().status("report") == "success", second.out("report")
+    assert lease(stacks) is None
+
+
+def test_a_job_that_had_announced_nothing_ends_the_lease_when_it_is_retried_alone(
+    stacks: Repository, tmp_path: Path
+) -> None:
+    """All plans are refused before anything is announced, so that the pipeline leaves nothing else in the ledger."""
+    pipeline = generated(stacks, tmp_path, 100, 101)
+    plans = {name: pipeline.folder(name) for name in pipeline.definitions if name.startswith("plan:")}
+    waiting = {name: pipeline.definitions.pop(name) for name in list(pipeline.definitions) if name not in plans}
+    pipeline.run()
+    kept = {name: folder.rename(f"{folder}-kept") for name, folder in plans.items()}
+    for folder in plans.values():
+        copy_tree(Path(f"{folder}-kept"), folder)
+        for plan in folder.rglob("plan.tfplan"):
+            plan.write_bytes(b"damaged")
+    pipeline.definitions |= waiting
+    pipeline.run()
+    assert {pipeline.status(f"deploy:{name}") for name in "ac"} == {"failed"}, pipeline.out("deploy:a")
+    assert (pipeline.status("report"), _head(stacks)["complete"], _head(stacks)["partly"]) == ("failed", [], [])
+    for name, folder in kept.items():
+        copy_tree(folder, plans[name])
+    assert pipeline.again("deploy:c").status == "success"
     assert lease(stacks) is None
