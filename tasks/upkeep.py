@@ -320,12 +320,11 @@ def _check_document(run: Run, found: Recording) -> str:
 def _push(run: Run, found: Recording) -> str:
     """Record what only this machine has."""
     del run
-    names = found.push()
-    return (
-        f"ledger    recorded: {', '.join(names)}"
-        if names
-        else "ledger    everything on this machine is already recorded"
-    )
+    names, late = found.push()
+    lines = [f"ledger    recorded: {', '.join(names)}"] if names else []
+    if late:
+        lines.append(f"ledger    not recorded: {', '.join(late)}: another run has deployed it since, or begun to")
+    return "\n".join(lines or ["ledger    everything on this machine is already recorded"])
 
 
 def _accept(run: Run, found: Recording) -> str:

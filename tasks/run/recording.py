@@ -325,8 +325,8 @@ class Recording:
         self._copy.restart()
         self.fill(deploying=False, alone=True)
 
-    def push(self) -> list[str]:
-        """Record what only this disk has; returns the stacks.
+    def push(self) -> tuple[list[str], list[str]]:
+        """Record what only this disk has; returns these stacks, and those that others have deployed since.
 
         Raises:
             LedgerError: It cannot be written.
@@ -343,7 +343,7 @@ class Recording:
                 raise self.session.problem(effect)
         self._unrecorded.remember()
         self._run.lock.release()
-        return names
+        return names, self._copy.late
 
     # The end
 

@@ -62,6 +62,9 @@ class WorkingCopy:
     Args:
         layout: Where they are.
 
+    Attributes:
+        late: The stacks whose receipts were handed on unrecorded, and that others have deployed since.
+
     Raises:
         RecordError: The record of the ledger cannot be read.
     """
@@ -70,6 +73,8 @@ class WorkingCopy:
         self._layout = layout
         self._read: dict[str, receipts.Record | None] | None = None
         self._unrecorded: dict[str, bool] | None = None
+        self.late: list[str] = []
+        self._holders: dict[str, str] = {}  # of receipts that were handed on: the pipelines that applied
         self.memory = _remembered(layout)
 
     @contextmanager
@@ -119,6 +124,13 @@ class WorkingCopy:
                 continue
             if item.is_open(found.receipt, held.get(stack), begun.get(stack)):
                 self.memory.stacks[stack] = Known(item.follows, "")
+                self._holders[stack] = item.holder
+            elif not (there := held.get(stack)) or not order.is_of(there, found.receipt):
+                self.late.append(stack)
+
+    def holder(self, stack: str, me: str) -> str:
+        """The pipeline that a stack's receipt on this disk is of: the one that handed it on, else that of this run."""
+        return self._holders.get(stack, me)
 
     def found(self, stack: str) -> receipts.Record | None:
         """The receipt and outputs of a stack on this disk; None if nothing was applied.
@@ -181,7 +193,7 @@ class WorkingCopy:
             stacks: The stacks.
             held: The ledger's records of them.
             begun: Those whose apply was announced by a run that ended without finishing it.
-            holder: The pipeline whose receipts are on this disk.
+            holder: The pipeline of this run.
 
         Raises:
             RecordError: A receipt cannot be read.
@@ -193,7 +205,8 @@ class WorkingCopy:
                 continue
             known = self.memory.stacks.get(stack)
             change = known.change if known is not None else None
-            commits = order.unseen(here.receipt, change, held.get(stack), begun.get(stack), holder)
+            mine = self.holder(stack, holder)
+            commits = order.unseen(here.receipt, change, held.get(stack), begun.get(stack), mine)
             if commits is not None:
                 found[stack] = commits
         return found

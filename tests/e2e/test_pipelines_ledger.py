@@ -618,6 +618,24 @@ def test_a_push_records_what_a_job_has_handed_on(stacks: Repository, tmp_path: P
     assert "3 stacks, all up to date" in stacks.doit("status").out
 
 
+def test_a_push_says_what_it_does_not_record_as_another_pipeline_has_deployed_it(
+    stacks: Repository, tmp_path: Path
+) -> None:
+    pipeline, _ = _unrecorded(stacks, tmp_path)
+    stacks.doit("reason=its runner is gone", "ledger", "release")
+    stacks.write(f"stacks/c/main.tf:{resource('c3')}")
+    stacks.commit("c3")
+    assert generated(stacks, tmp_path, 200, 201).run().status("report") == "success"
+    clone = tmp_path / "elsewhere"
+    git(tmp_path, "clone", "-q", str(stacks.path), str(clone))
+    shutil.copytree(pipeline.folder("deploy:c"), clone, dirs_exist_ok=True)
+    before = _head(stacks)["chain"]
+    out, _ = stacks.start("ledger", "push", folder=clone).communicate()
+    assert "not recorded: c: another run has deployed it since" in out
+    assert "already recorded" not in out
+    assert _head(stacks)["chain"] == before
+
+
 def test_a_report_without_what_a_job_could_not_record_is_not_complete(stacks: Repository, tmp_path: Path) -> None:
     pipeline, commit = _unrecorded(stacks, tmp_path)
     shutil.rmtree(pipeline.folder("deploy:c") / ".deploy/local/unrecorded")
