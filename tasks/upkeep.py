@@ -322,8 +322,7 @@ def _push(run: Run, found: Recording) -> str:
     del run
     names, late = found.push()
     lines = [f"ledger    recorded: {', '.join(names)}"] if names else []
-    if late:
-        lines.append(f"ledger    not recorded: {', '.join(late)}: another run has deployed it since, or begun to")
+    lines += [f"ledger    not recorded: {stack}: {why}" for stack, why in late.items()]
     return "\n".join(lines or ["ledger    everything on this machine is already recorded"])
 
 

@@ -325,8 +325,8 @@ class Recording:
         self._copy.restart()
         self.fill(deploying=False, alone=True)
 
-    def push(self) -> tuple[list[str], list[str]]:
-        """Record what only this disk has; returns these stacks, and those that others have deployed since.
+    def push(self) -> tuple[list[str], Mapping[str, str]]:
+        """Record what only this disk has; returns these stacks, and why others that were handed on are not recorded.
 
         Raises:
             LedgerError: It cannot be written.
@@ -343,7 +343,7 @@ class Recording:
                 raise self.session.problem(effect)
         self._unrecorded.remember()
         self._run.lock.release()
-        return names, self._copy.late
+        return names, {stack: why for stack, why in self._copy.late.items() if stack not in names}
 
     # The end
 

@@ -121,7 +121,7 @@ class Unrecorded:
                 found, known = self._copy.found(stack), self._copy.memory.stacks.get(stack)
                 if found is not None and is_ended(found):
                     change, holder = known.change if known else None, self._copy.holder(stack, self._session.me.holder)
-                    left[stack] = Unsent(digest(found.receipt), change, holder, apart)
+                    left[stack] = Unsent(digest(found.receipt), digest(found.outputs), change, holder, apart)
             unsent.leave(self._run.layout, left)
 
     def all(self) -> list[Change]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -63,7 +63,7 @@ class WorkingCopy:
         layout: Where they are.
 
     Attributes:
-        late: The stacks whose receipts were handed on unrecorded, and that others have deployed since.
+        late: The stacks whose receipts were handed on and cannot be recorded from here, and why.
 
     Raises:
         RecordError: The record of the ledger cannot be read.
@@ -73,7 +73,8 @@ class WorkingCopy:
         self._layout = layout
         self._read: dict[str, receipts.Record | None] | None = None
         self._unrecorded: dict[str, bool] | None = None
-        self.late: list[str] = []
+        self.late: dict[str, str] = {}
+        self._parted: set[str] = set()  # stacks with a receipt and the outputs of another apply
         self._holders: dict[str, str] = {}  # of receipts that were handed on: the pipelines that applied
         self.memory = _remembered(layout)
 
@@ -122,11 +123,14 @@ class WorkingCopy:
             is_here = found is not None and digest(found.receipt) == item.receipt
             if found is None or not is_here or (known is not None and known.local == item.receipt):
                 continue
-            if item.is_open(found.receipt, held.get(stack), begun.get(stack)):
+            if digest(found.outputs) != item.outputs:  # its dependents would be compared with those of another apply
+                self.late[stack] = "the outputs beside its receipt are not those of its apply: get them, too"
+                self._parted.add(stack)
+            elif item.is_open(found.receipt, held.get(stack), begun.get(stack)):
                 self.memory.stacks[stack] = Known(item.follows, "")
                 self._holders[stack] = item.holder
             elif not (there := held.get(stack)) or not order.is_of(there, found.receipt):
-                self.late.append(stack)
+                self.late[stack] = "another run has deployed it since, or begun to"
 
     def holder(self, stack: str, me: str) -> str:
         """The pipeline that a stack's receipt on this disk is of: the one that handed it on, else that of this run."""
@@ -170,7 +174,7 @@ class WorkingCopy:
         known = self.memory.stacks.get(stack)
         if known is None and self.memory.mark is None and stack not in self.memory.apart:
             return False  # older than the ledger, so not trusted; a fresh clone opens no file for it
-        found = self.found(stack)
+        found = self.found(stack) if stack not in self._parted else None
         return found is not None and (known is None or digest(found.receipt) != known.local)
 
     def follows(self, stack: str) -> str | None:
@@ -325,6 +329,14 @@ def is_ended(found: receipts.Record) -> bool:
     return found.receipt.get("outcome") != Outcome.STARTED
 
 
-def digest(receipt: JsonObject) -> str:
-    """Hex SHA-256 over a receipt on this disk."""
-    return sha256_bytes(canonical_json(receipt))
+@overload
+def digest(found: JsonObject) -> str: ...
+
+
+@overload
+def digest(found: JsonObject | None) -> str | None: ...
+
+
+def digest(found: JsonObject | None) -> str | None:
+    """Hex SHA-256 over a receipt or outputs on this disk; None without them."""
+    return sha256_bytes(canonical_json(found)) if found is not None else None
