@@ -261,7 +261,8 @@ class WorkingCopy:
         if wanted.outputs is None:
             self._drop(self._layout.outputs(stack))
             return written
-        return {**written, self._layout.outputs(stack): json_bytes(wanted.outputs, readable=False)}
+        # In this order: a receipt beside the outputs of an earlier apply would call its dependents up to date.
+        return {self._layout.outputs(stack): json_bytes(wanted.outputs, readable=False), **written}
 
     def _put_back(self, stack: str, item: Record, here: receipts.Record) -> dict[Path, bytes]:
         """The outputs of a stack, where those here are no longer the ledger's: a run found others in its state."""
