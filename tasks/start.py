@@ -265,7 +265,7 @@ def _open_ledger(run: Run, early: Early | None) -> None:
 
     run.recording = ledgerof.attach(run, _has_ended, _review, early)
     if run.recording is not None and commandline.names(_READING):
-        run.recording.begin()
+        run.recording.begin(verifying=commandline.names({"deploy"}))
 
 
 def _has_ended(run: Run, pipeline: Pipeline) -> bool:
