@@ -66,7 +66,7 @@ class Batch:
                 continue
             # A receipt that is written with the announcement may be of an earlier apply, which this disk alone knew of.
             is_own = known.run == me.run and name not in (self.begun or ())
-            if is_own or ends(known, change.receipt, me.holder):
+            if is_own or ends(known, change.receipt, change.holder or me.holder):
                 del begun[name]
         if self.ends:
             begun = {name: item for name, item in begun.items() if item.run != me.run or item.doubtful}

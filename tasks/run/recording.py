@@ -129,6 +129,8 @@ class Recording:
         begun = lease.ended_marks(self._head(), self.session.me.holder, self._holders, known=own)
         held = self.session.records(self._run.project.stacks)
         self._is_over = lease.is_over(self._run, self.session.me, self._head(), held.values())
+        if text := lease.running(self._run, self._head(), self.session.me):
+            self._run.say_once(text)
         with self._copy.at_once():
             self._copy.adopt(self._run.project.stacks, self.session.records, self._head().begun)
             self.unseen = self._copy.unseen(self._run.project.stacks, held, begun, self.session.me.holder)
@@ -289,8 +291,6 @@ class Recording:
         self._replaced = {name: item.change for name, item in now.items()}
         return now
 
-    # While it runs
-
     def require_ours(self, stack: str) -> None:
         """Refuse to apply an announced stack over what another run has recorded since.
 
@@ -325,8 +325,8 @@ class Recording:
         self._copy.restart()
         self.fill(deploying=False, alone=True)
 
-    def push(self) -> list[str]:
-        """Record what only this disk has; returns the stacks.
+    def push(self) -> tuple[list[str], Mapping[str, str]]:
+        """Record what only this disk has; returns these stacks, and why others that were handed on are not recorded.
 
         Raises:
             LedgerError: It cannot be written.
@@ -343,7 +343,7 @@ class Recording:
                 raise self.session.problem(effect)
         self._unrecorded.remember()
         self._run.lock.release()
-        return names
+        return names, {stack: why for stack, why in self._copy.late.items() if stack not in names}
 
     # The end
 

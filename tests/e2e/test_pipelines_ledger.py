@@ -618,6 +618,24 @@ def test_a_push_records_what_a_job_has_handed_on(stacks: Repository, tmp_path: P
     assert "3 stacks, all up to date" in stacks.doit("status").out
 
 
+def test_a_push_says_what_it_does_not_record_as_another_pipeline_has_deployed_it(
+    stacks: Repository, tmp_path: Path
+) -> None:
+    pipeline, _ = _unrecorded(stacks, tmp_path)
+    stacks.doit("reason=its runner is gone", "ledger", "release")
+    stacks.write(f"stacks/c/main.tf:{resource('c3')}")
+    stacks.commit("c3")
+    assert generated(stacks, tmp_path, 200, 201).run().status("report") == "success"
+    clone = tmp_path / "elsewhere"
+    git(tmp_path, "clone", "-q", str(stacks.path), str(clone))
+    shutil.copytree(pipeline.folder("deploy:c"), clone, dirs_exist_ok=True)
+    before = _head(stacks)["chain"]
+    out, _ = stacks.start("ledger", "push", folder=clone).communicate()
+    assert "not recorded: c: another run has deployed it since" in out
+    assert "already recorded" not in out
+    assert _head(stacks)["chain"] == before
+
+
 def test_a_report_without_what_a_job_could_not_record_is_not_complete(stacks: Repository, tmp_path: Path) -> None:
     pipeline, commit = _unrecorded(stacks, tmp_path)
     shutil.rmtree(pipeline.folder("deploy:c") / ".deploy/local/unrecorded")
@@ -730,3 +748,53 @@ def test_a_job_that_had_announced_nothing_ends_the_lease_when_it_is_retried_alon
         copy_tree(folder, plans[name])
     assert pipeline.again("deploy:c").status == "success"
     assert lease(stacks) is None
+
+
+def test_a_pipeline_that_was_planned_before_another_one_deployed_the_same_has_nothing_to_do(
+    stacks: Repository, tmp_path: Path
+) -> None:
+    """A merge right after another one: its plans are of `a` and `b`, too, as the first was not deployed yet."""
+    generated(stacks, tmp_path, 90, 91).run()
+    stacks.write(f"stacks/a/main.tf:{resource('2')}", f"stacks/b/main.tf:{reader('x')}# changed\n")
+    stacks.commit("a and b")
+    first = generated(stacks, tmp_path, 100, 101)
+    stacks.write(f"stacks/c/main.tf:{resource('c2')}")
+    second = stacks.commit("c, too")
+    later = generated(stacks, tmp_path, 200, 201)
+    deploys = {name: later.definitions.pop(name) for name in [*later.definitions] if not name.startswith("plan:")}
+    assert set(later.run().jobs) == {"plan:a", "plan:b", "plan:c"}
+    stacks.git("branch", "later")
+    stacks.git("reset", "-q", "--hard", "HEAD~1")
+    first.run()
+    assert {job.status for job in first.jobs.values()} == {"success"}, first.out("report")
+    stacks.git("reset", "-q", "--hard", "later")
+    later.definitions |= deploys
+    stacks.log.unlink(missing_ok=True)
+    later.run()
+    assert {job.status for job in later.jobs.values()} == {"success"}, later.out("deploy:a") + later.out("deploy:b")
+    assert "another run has deployed it as this commit wants it" in later.out("deploy:a")
+    assert [call.split()[0] for call in stacks.engine_calls("apply")] == ["c"]
+    found = _head(stacks)
+    assert (found["complete"][0], found["lease"], found["begun"]) == (second, None, {})
+
+
+def test_a_plan_is_refused_where_another_pipeline_has_deployed_something_else(
+    stacks: Repository, tmp_path: Path
+) -> None:
+    generated(stacks, tmp_path, 90, 91).run()
+    stacks.write(f"stacks/c/main.tf:{resource('c2')}")
+    stacks.commit("c2")
+    first = generated(stacks, tmp_path, 100, 101)
+    stacks.write(f"stacks/c/main.tf:{resource('c3')}")
+    stacks.commit("c3")
+    later = generated(stacks, tmp_path, 200, 201)
+    deploys = {name: later.definitions.pop(name) for name in [*later.definitions] if not name.startswith("plan:")}
+    later.run()
+    stacks.git("branch", "later")
+    stacks.git("reset", "-q", "--hard", "HEAD~1")
+    first.run()
+    stacks.git("reset", "-q", "--hard", "later")
+    later.definitions |= deploys
+    later.run()
+    assert (later.status("deploy:c"), later.status("report")) == ("failed", "failed")
+    assert "another plan was applied since this one was made" in later.out("deploy:c")
