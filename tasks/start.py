@@ -248,7 +248,7 @@ def doit_config(run: Run) -> dict[str, Any]:
         "dep_file": str(run.layout.records),
         "reporter": bound(run),
         "continue": True,
-        "num_process": commandline.default_parallel(),
+        "num_process": commandline.threads(commandline.default_parallel()),
         "par_type": "thread",
         "verbosity": 2,
     }

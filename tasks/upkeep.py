@@ -320,12 +320,10 @@ def _check_document(run: Run, found: Recording) -> str:
 def _push(run: Run, found: Recording) -> str:
     """Record what only this machine has."""
     del run
-    names = found.push()
-    return (
-        f"ledger    recorded: {', '.join(names)}"
-        if names
-        else "ledger    everything on this machine is already recorded"
-    )
+    names, late = found.push()
+    lines = [f"ledger    recorded: {', '.join(names)}"] if names else []
+    lines += [f"ledger    not recorded: {stack}: {why}" for stack, why in late.items()]
+    return "\n".join(lines or ["ledger    everything on this machine is already recorded"])
 
 
 def _accept(run: Run, found: Recording) -> str:

@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 from tasks.base.errors import LedgerError
 from tasks.base.files import canonical_json, sha256_bytes
 from tasks.ledger import chain, record, statement
+from tasks.ledger.batch import Me
 from tasks.ledger.identity import Identity
 from tasks.ledger.keys import SigningKey
-from tasks.ledger.machine import Look, Mark, Me
+from tasks.ledger.machine import Look, Mark
 from tasks.ledger.record import Change, Head, Kind, Shard
 from tasks.ledger.session import Session, Trust
 from tasks.ledger.storehome import HEAD, StoreHome

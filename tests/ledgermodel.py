@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from tasks.base.files import sha256_bytes
 from tasks.ledger import machine, order
+from tasks.ledger.batch import Batch, Me
 from tasks.ledger.machine import (  # fmt: skip
     Announce,
-    Batch,
     Busy,
     Failed,
     Fetch,
@@ -30,7 +30,6 @@ from tasks.ledger.machine import (  # fmt: skip
     Look,
     Lost,
     Mark,
-    Me,
     Moved,
     Put,
     State,

@@ -13,75 +13,18 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from .order import ends
-from .record import Begun, Change, Head, Lease
+from .batch import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .batch import Me
     from .completed import Completed
+    from .record import Begun, Change, Head, Lease
 
 MOST_ATTEMPTS = 8
 _PAUSE = 0.25  # seconds before the second attempt; each further attempt waits up to twice as long
 _LONGEST_PAUSE = 8.0
-
-
-@dataclass(frozen=True)
-class Me:
-    """Who writes: the pipeline, this run, a label for people, and the run's process (`base.alive`)."""
-
-    holder: str
-    run: str
-    label: str
-    process: str = ""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What is written in one go.
-
-    `begun`, if not None, announces stacks and takes the lease. `ends` withdraws what this run announced and did not
-    apply, and releases the lease, unless it `shares` it with later jobs of its pipeline, or another job of that may be
-    applying: not if it is `alone`. `taking_over` is the holder of another lease that is known to have ended.
-    `completed`, if not None, names a deploy that has ended, whoever has the lease.
-    """
-
-    write: str
-    changes: tuple[Change, ...] = ()
-    begun: Mapping[str, Begun] | None = None
-    since: str = ""
-    ends: bool = False
-    shares: bool = False
-    alone: bool = False
-    taking_over: str | None = None
-    completed: Completed | None = None
-
-    def over(self, me: Me, head: Head) -> Head:
-        """The head with the new lease, announced stacks and named deploy; its chain is unchanged."""
-        lease, begun = head.lease, dict(head.begun)
-        if self.begun is not None:
-            lease = Lease(holder=me.holder, run=me.run, label=me.label, since=self.since, process=me.process)
-            for name, item in self.begun.items():
-                before = begun.get(name)
-                doubtful = before is not None and (before.doubtful or before.run != me.run)
-                commits = tuple(dict.fromkeys((*item.commits, *(before.commits if before is not None else ()))))
-                begun[name] = item.model_copy(update={"doubtful": item.doubtful or doubtful, "commits": commits})
-        for change in self.changes:
-            name = change.stack or ""
-            known = begun.get(name)
-            if change.receipt is None or known is None:
-                continue
-            # A receipt that is written with the announcement may be of an earlier apply, which this disk alone knew of.
-            is_own = known.run == me.run and name not in (self.begun or ())
-            if is_own or ends(known, change.receipt, me.holder):
-                del begun[name]
-        if self.ends:
-            begun = {name: item for name, item in begun.items() if item.run != me.run or item.doubtful}
-            is_ours = lease is not None and lease.holder == me.holder
-            at_work = {item.holder for item in begun.values() if item.run != me.run and not item.doubtful}
-            lease = None if is_ours and not self.shares and (self.alone or me.holder not in at_work) else lease
-        named = self.completed.under(head) if self.completed is not None else head
-        return named.model_copy(update={"lease": lease, "begun": begun})
 
 
 class Trouble(StrEnum):
@@ -133,6 +76,7 @@ class State:
         shares: Whether the lease then stays with the run's pipeline.
         alone: Whether no other run of the same holder is at work by then.
         completed: The deploy to name.
+        reported: Whether the last job of the run's pipeline has ended, or ends with this run.
         sent: What is being written, or may have been written.
         holds: Whether this run has the lease.
         unsure: Whether there was no response to the write: it may have been, or may still be, written.
@@ -151,6 +95,7 @@ class State:
     shares: bool = False
     alone: bool = False
     completed: Completed | None = None
+    reported: bool = False
     sent: Batch | None = None
     holds: bool = False
     unsure: bool = False
@@ -162,7 +107,8 @@ class State:
         """Whether nothing is left to write."""
         named = self.completed is None
         idle = not self.queue and self.announce is None and self.sent is None and named
-        return idle and not (self.finishing and self.holds)
+        told = not self.reported or self.known is None or self.me.holder in self.known.reported
+        return idle and not (self.finishing and (self.holds or not told))
 
 
 @dataclass(frozen=True)
@@ -198,10 +144,11 @@ class Denied:
 
 @dataclass(frozen=True)
 class Announce:
-    """The plans of some stacks are about to be applied."""
+    """The plans of some stacks are about to be applied, by a job whose pipeline's last one may have ended before."""
 
     begun: Mapping[str, Begun] = field(default_factory=dict)
     since: str = ""
+    reported: bool = False
 
 
 @dataclass(frozen=True)
@@ -232,12 +179,14 @@ class Flush:
 class Finish:
     """The run is about to end; `shares` leaves the lease to other jobs of its pipeline, `alone` says there are none.
 
-    `completed` is the deploy of all stacks that it was, to be named in the head.
+    `completed` is the deploy of all stacks that it was, to be named in the head; `reported` says that it was the last
+    job of its pipeline.
     """
 
     shares: bool = False
     alone: bool = False
     completed: Completed | None = None
+    reported: bool = False
 
 
 Event = Fetched | Written | Moved | Lost | Denied | Announce | HolderEnded | Record | Flush | Finish | Look
@@ -301,8 +250,8 @@ def step(state: State, event: Event, chance: float = 0.5) -> Step:
             return _again(replace(state, unsure=state.sent is not None), Trouble.UNREACHABLE, chance)
         case Denied(trouble):  # the write is not there, unless an earlier attempt of it is
             return _kept(state), (Failed(trouble),)
-        case Announce(begun, since):
-            return _next(replace(state, announce=begun, since=since, attempts=0))
+        case Announce(begun, since, reported):
+            return _next(replace(state, announce=begun, since=since, reported=reported, attempts=0))
         case HolderEnded(holder):
             return replace(state, ended_holder=holder, attempts=0), (Fetch(),)
         case Look():
@@ -311,11 +260,11 @@ def step(state: State, event: Event, chance: float = 0.5) -> Step:
             return replace(state, queue=(*state.queue, change)), ()
         case Flush():
             return _next(replace(state, attempts=0))
-        case Finish(shares, alone, completed):
+        case Finish(shares, alone, completed, reported):
             lease = state.known.lease if state.known else None  # a retry ends a lease that its pipeline left behind
             holds = state.holds or (lease is not None and lease.holder == state.me.holder)
-            ending = replace(state, finishing=True, shares=shares, alone=alone, announce=None)
-            return _next(replace(ending, holds=holds, completed=completed, attempts=0))
+            ending = replace(state, finishing=True, shares=shares, alone=alone, announce=None, holds=holds)
+            return _next(replace(ending, completed=completed, reported=reported or state.reported, attempts=0))
 
 
 def may_take(head: Head, me: Me, ended_holder: str | None = None) -> bool:
@@ -375,7 +324,7 @@ def _proceed(state: State) -> Step:
     batch = Batch(
         f"{state.me.run}.{state.number + 1}", state.queue, state.announce, state.since,
         state.finishing, state.shares, state.alone, state.ended_holder if state.announce is not None else None,
-        state.completed,
+        state.completed, state.reported,
     )  # fmt: skip
     if batch.begun is not None and head.lease is not None and not may_take(head, state.me, batch.taking_over):
         return state, (Busy(head.lease),)

@@ -140,8 +140,7 @@ class Head(Part):
         format: The format of all of it.
         needs: The oldest version of doit-tofu that may write it.
         ledger: A random id of this ledger, so that its chain is never mistaken for another's.
-        project: The repository, as its forge names it.
-        formerly: Its former names, oldest first.
+        project: The repository, as its forge names it; `formerly` are its former names, oldest first.
         environment: The environment.
         sequence: The number of the last entry.
         chain: The SHA-256 of the last entry.
@@ -156,6 +155,7 @@ class Head(Part):
         kept: The number of the entry since which each version holds the newest ones itself; 0 in an older format.
         complete: The commits of the last complete deploys, the latest first; more than one where they have no order.
         partly: The deploys since then that have not ended well, the latest first.
+        reported: The generated pipelines whose last job has ended, the latest first.
     """
 
     format: int = FORMAT
@@ -177,6 +177,7 @@ class Head(Part):
     kept: int = 0
     complete: tuple[Shown, ...] = ()
     partly: tuple[Partly, ...] = ()
+    reported: tuple[str, ...] = ()
 
     @property
     def first(self) -> int:
@@ -206,8 +207,8 @@ class Entry(Part):
         record: The digest of the stack's new record.
         key: The public key for the entries that follow, in the first entry and wherever it changes.
         lost: Whether the previous key is lost: then only the new one signs the change.
-        facts: Other facts about the event; `complete` and `partly` say which deploys the head beside it names, `from`
-            is the repository's former name, `old` what is wrong with the previous key.
+        facts: Others; `complete` and `partly` say which deploys the head beside it names, `from` is the repository's
+            former name, `old` what is wrong with the previous key.
     """
 
     format: int = FORMAT

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ..base.errors import LedgerError
+    from .batch import Batch, Me
     from .home import Home, Version
     from .identity import Identity
     from .keys import PublicKey, SigningKey
-    from .machine import Batch, Effect, Event, Me
+    from .machine import Effect, Event
     from .record import Change, Head, Record, Shard
 
 

@@ -18,7 +18,7 @@ from ..project import stateid, volatile
 from ..run import errored, fanout, stateguard, upstream, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
-from ..run.result import Result
+from ..run.result import Result, Status
 from . import cleanliness, judging, knowing, reading
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _READY = "a plan is ready to deploy"
 MOVED = "planned again: an upstream's output changed"
+_PASSED_OVER = "not affected: since it was planned, another run has deployed it as this commit wants it"
 
 
 @contextmanager
@@ -109,8 +110,30 @@ def accept(run: Run, stack: Stack) -> Result | None:
         with verified(run, stack, assessment) as artifact:
             return _accepted(run, stack, artifact, assessment)
     except ArtifactRefusedError as error:
+        if _is_passed_over(run, stack, assessment, error):
+            return Result("plan", stack.name, Status.UNAFFECTED, _PASSED_OVER)
         run.replanned[stack.name] = replaced(run, stack, assessment, error, _deployed_elsewhere(run, stack))
         return None
+
+
+def _is_passed_over(run: Run, stack: Stack, assessment: Assessment, error: ArtifactRefusedError) -> bool:
+    """Whether a refused plan is needless, and is claimed: by the ledger, another run has deployed the stack since.
+
+    Nothing is left to apply then: the stack is as this commit wants it. A plan that was made with other inputs shows
+    nothing of the kind, unless only outputs of upstreams are others since: what differs may be missing in this job.
+    """
+    ordered, last = run.recording is not None and run.recording.unread is None, assessment.receipt
+    if assessment.affected or not ordered or last is None or error.reason not in ("stale", "inputs"):
+        return False
+    manifest = opening.load(run.layout, stack.name, run.project.keyring.artifact)
+    if last.plan_id in (manifest.follows, manifest.id):
+        return False
+    upstreams = run.project.graph.needs[stack.name]
+    if error.reason == "inputs" and not upstream.moved_alone(run, stack, manifest.inputs, assessment.inputs, upstreams):
+        return False
+    store.claim(run.layout, manifest)
+    run.say(f"{stack.name}: {_PASSED_OVER}")
+    return True
 
 
 def replaced(

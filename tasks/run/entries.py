@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..base.jsonvalue import JsonObject
-    from ..ledger.machine import Me
+    from ..ledger.batch import Me
     from ..ledger.record import Record
     from ..project.model.ledger import Ledger
     from .rebuilding import Found

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..base import clock
+from ..base import alive, clock
 from ..base.errors import LedgerError
 from ..base.problem import NOTHING_CHANGED, doit
-from ..base.text import short
+from ..base.text import few, short
 from ..ledger import holder
 from ..ledger.record import deployed
 from . import ledgers
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from ..ledger import receipts
+    from ..ledger.batch import Me
     from ..ledger.holder import Pipeline
-    from ..ledger.machine import Me
     from ..ledger.record import Begun, Head, Lease
     from ..ledger.record import Record as Held
     from .run import Run
@@ -57,15 +57,19 @@ class Holders:
 
 def is_alone(run: Run, me: Me) -> bool:
     """Whether no other run of the same holder is at work: a clone has one at a time, a report is the last."""
-    return me.holder.startswith(ledgers.CLONE) or run.request.part is Part.REPORT
+    return me.holder.startswith(ledgers.CLONE) or is_report(run)
+
+
+def is_report(run: Run) -> bool:
+    """Whether the run is the last job of a generated pipeline."""
+    return run.request.part is Part.REPORT
 
 
 def is_over(run: Run, me: Me, head: Head, held: Iterable[Held]) -> bool:
     """Whether the report of a job's pipeline has ended already, so that a job which is retried alone ends the lease.
 
-    Then the head names the commit as one that its stacks are only partly as it wants, or this pipeline has recorded or
-    announced something, and no longer has the lease. Where that is so for another reason, jobs that wait for this one
-    take the lease again.
+    Then the head says so, or this pipeline has recorded or announced something, and no longer has the lease. Where that
+    is so for another reason, jobs that wait for this one take the lease again.
 
     Args:
         run: The run.
@@ -75,8 +79,7 @@ def is_over(run: Run, me: Me, head: Head, held: Iterable[Held]) -> bool:
     """
     if run.request.part is not Part.JOB:
         return False
-    commit = run.revision.commit
-    if commit is not None and any(item.commit == commit for item in head.partly):
+    if me.holder in head.reported:
         return True
     has_lease = head.lease is not None and head.lease.holder == me.holder
     holders = [*(item.holder for item in held), *(item.holder for item in head.begun.values())]
@@ -130,6 +133,26 @@ def ended_marks(head: Head, me: str, holders: Holders, *, known: bool) -> dict[s
         return {name: item for name, item in head.begun.items() if item.holder != now.holder}
     own = me.startswith(ledgers.CLONE) and known
     return {name: item for name, item in head.begun.items() if not own or item.holder != me or item.doubtful}
+
+
+def running(run: Run, head: Head, me: Me) -> str | None:
+    """What to say of stacks that an earlier run of the same holder announced whose process is still there; else None.
+
+    Its pipeline's retry counts them as cut off. Only a process on this machine is known to be there. A job that deploys
+    others is not concerned.
+    """
+    now = head.lease
+    if now is None or now.holder != me.holder or now.run == me.run:
+        return None
+    mine = run.asked.planned if run.asked.deploying else head.begun
+    stacks = sorted(name for name, item in head.begun.items() if item.run == now.run and name in mine)
+    number = alive.pid(now.process) if stacks else None
+    if number is None:
+        return None
+    return (
+        f"still being deployed by another run of {now.label}, process {number} on this machine: {few(stacks, _MOST)};"
+        " if this run deploys them, too, wait for that one to end"
+    )
 
 
 def concerned(run: Run) -> Collection[str]:

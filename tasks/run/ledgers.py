@@ -14,11 +14,11 @@ from ..base.files import LARGEST_RECORD, sha256_bytes, write_atomic
 from ..base.problem import doit
 from ..base.unseen import one_line
 from ..ledger import keys, place
+from ..ledger.batch import Me
 from ..ledger.holder import Pipeline
 from ..ledger.home import HomeError
 from ..ledger.identity import Identity
 from ..ledger.keys import PublicKey
-from ..ledger.machine import Me
 from ..ledger.session import Session, Trust
 
 if TYPE_CHECKING:
@@ -102,7 +102,9 @@ def trust(settings: Ledger | Observations) -> Trust:
 
 
 def unrecorded(stacks: Sequence[str], where: str, error: LedgerError) -> LedgerError:
-    """The error of a run whose deployments are not all in the ledger."""
+    """The error of a run whose deployments are not all in the ledger: of these stacks, or of none."""
+    if not stacks:
+        return error
     return LedgerError(
         f"not recorded: {', '.join(stacks)}: {error.message}",
         where=where,

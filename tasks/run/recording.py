@@ -130,6 +130,8 @@ class Recording:
         begun = lease.ended_marks(self._head(), self.session.me.holder, self._holders, known=own)
         held = self.session.records(self._run.project.stacks)
         self._is_over = lease.is_over(self._run, self.session.me, self._head(), held.values())
+        if text := lease.running(self._run, self._head(), self.session.me):
+            self._run.say_once(text)
         with self._copy.at_once():
             self._copy.adopt(self._run.project.stacks, self.session.records, self._head().begun)
             self.unseen = self._copy.unseen(self._run.project.stacks, held, begun, self.session.me.holder)
@@ -235,7 +237,7 @@ class Recording:
         self._unrecorded.queue()
         since = now()
         event: Announce | HolderEnded | Look = Announce(
-            {name: entries.begun(self._run, self.session.me, name, since) for name in stacks}, since
+            {name: entries.begun(self._run, self.session.me, name, since) for name in stacks}, since, self._is_over
         )
         while busy := self._busy(self.session.handle(event)):
             ended = HolderEnded(busy.lease.holder)
@@ -290,8 +292,6 @@ class Recording:
         self._replaced = {name: item.change for name, item in now.items()}
         return now
 
-    # While it runs
-
     def require_ours(self, stack: str) -> None:
         """Refuse to apply an announced stack over what another run has recorded since.
 
@@ -326,8 +326,8 @@ class Recording:
         self._copy.restart()
         self.fill(deploying=False, alone=True)
 
-    def push(self) -> list[str]:
-        """Record what only this disk has; returns the stacks.
+    def push(self) -> tuple[list[str], Mapping[str, str]]:
+        """Record what only this disk has; returns these stacks, and why others that were handed on are not recorded.
 
         Raises:
             LedgerError: It cannot be written.
@@ -344,7 +344,7 @@ class Recording:
                 raise self.session.problem(effect)
         self._unrecorded.remember()
         self._run.lock.release()
-        return names
+        return names, {stack: why for stack, why in self._copy.late.items() if stack not in names}
 
     # The end
 
@@ -372,22 +372,24 @@ class Recording:
         head = self.session.head
         left = head is not None and head.lease is not None and head.lease.holder == self.session.me.holder
         done = completion.of(self._run, self._usable, unproven) if whole and self._usable is not None else None
-        written = self._announced is not False or left
-        if not written and not self._unrecorded.noted and done is None:
+        written, report = self._announced is not False or left, lease.is_report(self._run)
+        if not written and not self._unrecorded.noted and done is None and (not report or unproven is None):
             return None
         if self.unread is not None:
             return self._incomplete(self.unread) if self._unrecorded.noted else None
         try:
             self._unrecorded.queue()
             alone = lease.is_alone(self._run, self.session.me)
-            effects = self.session.handle(Finish(not last and not self._is_over, alone, done))
+            effects = self.session.handle(Finish(not last and not self._is_over, alone, done, report))
             self._unrecorded.remember()
         except DeployError as error:
             return self._incomplete(error if isinstance(error, LedgerError) else LedgerError(error.message))
         failed = next((effect for effect in effects if isinstance(effect, Failed)), None)
         problem = self.session.problem(failed) if failed is not None else self._behind.lost
-        if problem is None or done is None or written or self._unrecorded.stacks:
+        if problem is None or written or self._unrecorded.stacks:
             return self._incomplete(problem) if problem is not None else None
+        if done is None:
+            return None  # that this job was its pipeline's last is of use to a retry alone
         unnamed = completion.unrecorded(done, self.session.home.name, problem)
         if self._without.why is not None:
             self._run.say(f"{unnamed.message} ({self._without.why})")
@@ -395,5 +397,4 @@ class Recording:
 
     def _incomplete(self, error: LedgerError) -> LedgerError:
         """The error of a run whose deployments are not all in the ledger."""
-        names = self._unrecorded.stacks
-        return ledgers.unrecorded(names, self.session.home.name, error) if names else error
+        return ledgers.unrecorded(self._unrecorded.stacks, self.session.home.name, error)

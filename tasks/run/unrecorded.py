@@ -120,8 +120,8 @@ class Unrecorded:
             for stack in self.stacks:
                 found, known = self._copy.found(stack), self._copy.memory.stacks.get(stack)
                 if found is not None and is_ended(found):
-                    change, holder = known.change if known else None, self._session.me.holder
-                    left[stack] = Unsent(digest(found.receipt), change, holder, apart)
+                    change, holder = known.change if known else None, self._copy.holder(stack, self._session.me.holder)
+                    left[stack] = Unsent(digest(found.receipt), digest(found.outputs), change, holder, apart)
             unsent.leave(self._run.layout, left)
 
     def all(self) -> list[Change]:
@@ -134,7 +134,8 @@ class Unrecorded:
         held = session.records([stack]).get(stack) if session.head is not None else None
         replaced = order.follows(found.receipt, follows, held)
         made = entries.of_receipt(
-            self._run, self._settings, stack, found, held=held, follows=replaced, holder=session.me.holder
-        )
+            self._run, self._settings, stack, found, held=held, follows=replaced,
+            holder=self._copy.holder(stack, session.me.holder),
+        )  # fmt: skip
         review = self._reviewing.of(found.receipt.get("commit"))
         return entries.reviewed(made, review, public=self._settings.public) if review is not None else made

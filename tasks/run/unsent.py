@@ -33,12 +33,14 @@ class Unsent:
 
     Args:
         receipt: Its digest.
+        outputs: That of the outputs beside it; None where there are none.
         follows: The change that it replaces; None for a stack's first.
         holder: The pipeline that applied it.
         apart: Whether it was applied without the ledger, so that this names no announcement of it.
     """
 
     receipt: str
+    outputs: str | None
     follows: str | None
     holder: str
     apart: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -62,6 +62,9 @@ class WorkingCopy:
     Args:
         layout: Where they are.
 
+    Attributes:
+        late: The stacks whose receipts were handed on and cannot be recorded from here, and why.
+
     Raises:
         RecordError: The record of the ledger cannot be read.
     """
@@ -70,6 +73,9 @@ class WorkingCopy:
         self._layout = layout
         self._read: dict[str, receipts.Record | None] | None = None
         self._unrecorded: dict[str, bool] | None = None
+        self.late: dict[str, str] = {}
+        self._parted: set[str] = set()  # stacks with a receipt and the outputs of another apply
+        self._holders: dict[str, str] = {}  # of receipts that were handed on: the pipelines that applied
         self.memory = _remembered(layout)
 
     @contextmanager
@@ -117,8 +123,18 @@ class WorkingCopy:
             is_here = found is not None and digest(found.receipt) == item.receipt
             if found is None or not is_here or (known is not None and known.local == item.receipt):
                 continue
-            if item.is_open(found.receipt, held.get(stack), begun.get(stack)):
+            if digest(found.outputs) != item.outputs:  # its dependents would be compared with those of another apply
+                self.late[stack] = "the outputs beside its receipt are not those of its apply: get them, too"
+                self._parted.add(stack)
+            elif item.is_open(found.receipt, held.get(stack), begun.get(stack)):
                 self.memory.stacks[stack] = Known(item.follows, "")
+                self._holders[stack] = item.holder
+            elif not (there := held.get(stack)) or not order.is_of(there, found.receipt):
+                self.late[stack] = "another run has deployed it since, or begun to"
+
+    def holder(self, stack: str, me: str) -> str:
+        """The pipeline that a stack's receipt on this disk is of: the one that handed it on, else that of this run."""
+        return self._holders.get(stack, me)
 
     def found(self, stack: str) -> receipts.Record | None:
         """The receipt and outputs of a stack on this disk; None if nothing was applied.
@@ -158,7 +174,7 @@ class WorkingCopy:
         known = self.memory.stacks.get(stack)
         if known is None and self.memory.mark is None and stack not in self.memory.apart:
             return False  # older than the ledger, so not trusted; a fresh clone opens no file for it
-        found = self.found(stack)
+        found = self.found(stack) if stack not in self._parted else None
         return found is not None and (known is None or digest(found.receipt) != known.local)
 
     def follows(self, stack: str) -> str | None:
@@ -181,7 +197,7 @@ class WorkingCopy:
             stacks: The stacks.
             held: The ledger's records of them.
             begun: Those whose apply was announced by a run that ended without finishing it.
-            holder: The pipeline whose receipts are on this disk.
+            holder: The pipeline of this run.
 
         Raises:
             RecordError: A receipt cannot be read.
@@ -193,7 +209,8 @@ class WorkingCopy:
                 continue
             known = self.memory.stacks.get(stack)
             change = known.change if known is not None else None
-            commits = order.unseen(here.receipt, change, held.get(stack), begun.get(stack), holder)
+            mine = self.holder(stack, holder)
+            commits = order.unseen(here.receipt, change, held.get(stack), begun.get(stack), mine)
             if commits is not None:
                 found[stack] = commits
         return found
@@ -244,7 +261,8 @@ class WorkingCopy:
         if wanted.outputs is None:
             self._drop(self._layout.outputs(stack))
             return written
-        return {**written, self._layout.outputs(stack): json_bytes(wanted.outputs, readable=False)}
+        # In this order: a receipt beside the outputs of an earlier apply would call its dependents up to date.
+        return {self._layout.outputs(stack): json_bytes(wanted.outputs, readable=False), **written}
 
     def _put_back(self, stack: str, item: Record, here: receipts.Record) -> dict[Path, bytes]:
         """The outputs of a stack, where those here are no longer the ledger's: a run found others in its state."""
@@ -312,6 +330,14 @@ def is_ended(found: receipts.Record) -> bool:
     return found.receipt.get("outcome") != Outcome.STARTED
 
 
-def digest(receipt: JsonObject) -> str:
-    """Hex SHA-256 over a receipt on this disk."""
-    return sha256_bytes(canonical_json(receipt))
+@overload
+def digest(found: JsonObject) -> str: ...
+
+
+@overload
+def digest(found: JsonObject | None) -> str | None: ...
+
+
+def digest(found: JsonObject | None) -> str | None:
+    """Hex SHA-256 over a receipt or outputs on this disk; None without them."""
+    return sha256_bytes(canonical_json(found)) if found is not None else None

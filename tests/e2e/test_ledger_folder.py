@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tasks.artifact import statecheck
 from tests.e2e.test_ledger import LEDGER, REF, Remote
-from tests.repository import minimal_config, resource
+from tests.repository import DODO, ROOT, minimal_config, reader, resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,3 +95,33 @@ def test_a_fresh_clone_refuses_to_create_what_exists(build: Callable[..., Reposi
     assert "the plan would create 1 resource that the last apply left in place (terraform_data.it)" in line
     assert "FAILED" not in done.task("plan", "b")
     assert "outside doit-tofu" in done.task("plan", "b")
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_run_that_is_killed_while_it_fills_the_folder_leaves_no_receipt_beside_older_outputs(
+    build: Callable[..., Repository], tmp_path: Path, number: int
+) -> None:
+    """The next deploy there would take them for those of the receipt, and so skip what reads them."""
+    config = minimal_config("stacks: {b: {inputs: {x: a.value}}}\n" + LEDGER)
+    watched = (
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom tests import failpoints\nfailpoints.install()\n{DODO}"
+    )
+    first = build(
+        config.replace("{root}/.state/", f"{tmp_path}/states/"), f"dodo.py:{watched}",
+        f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{reader('x')}",
+    )  # fmt: skip
+    remote = Remote(tmp_path, first)
+    remote.clone().doit("ledger", "init")
+    remote.clone().doit("deploy")
+    job, used = remote.clone(), remote.clone()
+    used.doit("plan")
+    job.write(f"stacks/a/main.tf:{resource('2')}")
+    job.commit()
+    remote.push(job)
+    remote.clone().doit("deploy:a")
+    used.git("pull", "--quiet")
+    killed = used.start("plan", TESTS_FAILPOINT=f"rename.after:{number}")
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    used.doit("deploy")
+    assert json.loads((tmp_path / "states/b-local.tfstate").read_text())["outputs"]["value"]["value"] == ["2"]

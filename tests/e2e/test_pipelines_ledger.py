@@ -5,12 +5,15 @@ The remote is a real `git http-backend` whose ledger's branches only the tokens 
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,7 +23,7 @@ from tests.e2e.conftest import unique
 from tests.e2e.test_ledger import Remote
 from tests.e2e.test_ledger_homes import Forge
 from tests.e2e.test_pipelines import ARTIFACT_KEY, GitHub, Pipeline, gitlab, with_jobs
-from tests.repository import LOGGING_ENGINE, ROOT, Repository, minimal_config, reader, resource, wait_for
+from tests.repository import LOGGING_ENGINE, ROOT, Repository, copy_tree, minimal_config, reader, resource, wait_for
 from tests.servers.fileserver import TOKEN as FILES_TOKEN
 from tests.servers.fileserver import FileServer
 from tests.servers.gitserver import OBSERVER, READER, WRITER, GitServer, git
@@ -28,7 +31,6 @@ from tests.servers.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 KEY, OBSERVATIONS_KEY = (SigningKey(letter * 32) for letter in (b"k", b"o"))
 LEDGER, OBSERVATIONS = (f"refs/heads/doit-tofu/local/{name}" for name in ("ledger", "observations"))
@@ -616,6 +618,24 @@ def test_a_push_records_what_a_job_has_handed_on(stacks: Repository, tmp_path: P
     assert "3 stacks, all up to date" in stacks.doit("status").out
 
 
+def test_a_push_says_what_it_does_not_record_as_another_pipeline_has_deployed_it(
+    stacks: Repository, tmp_path: Path
+) -> None:
+    pipeline, _ = _unrecorded(stacks, tmp_path)
+    stacks.doit("reason=its runner is gone", "ledger", "release")
+    stacks.write(f"stacks/c/main.tf:{resource('c3')}")
+    stacks.commit("c3")
+    assert generated(stacks, tmp_path, 200, 201).run().status("report") == "success"
+    clone = tmp_path / "elsewhere"
+    git(tmp_path, "clone", "-q", str(stacks.path), str(clone))
+    shutil.copytree(pipeline.folder("deploy:c"), clone, dirs_exist_ok=True)
+    before = _head(stacks)["chain"]
+    out, _ = stacks.start("ledger", "push", folder=clone).communicate()
+    assert "not recorded: c: another run has deployed it since" in out
+    assert "already recorded" not in out
+    assert _head(stacks)["chain"] == before
+
+
 def test_a_report_without_what_a_job_could_not_record_is_not_complete(stacks: Repository, tmp_path: Path) -> None:
     pipeline, commit = _unrecorded(stacks, tmp_path)
     shutil.rmtree(pipeline.folder("deploy:c") / ".deploy/local/unrecorded")
@@ -643,3 +663,138 @@ def test_a_job_that_is_retried_alone_after_the_report_ends_the_lease(stacks: Rep
     del first.jobs["deploy:c"]
     assert first.run().status("deploy:c") == "success", first.out("deploy:c")
     assert lease(stacks) is None
+
+
+def _head(repository: Repository) -> dict[str, Any]:
+    envelope = json.loads(repository.git("show", f"{LEDGER}:head"))
+    found: dict[str, Any] = json.loads(base64.b64decode(envelope["payload"]))
+    return found
+
+
+def test_jobs_that_are_retried_at_once_after_the_report_end_the_lease_with_the_last_of_them(
+    stacks: Repository, tmp_path: Path
+) -> None:
+    """No stack was left as the commit wants it, so that the report did not name the commit."""
+
+    def slow(name: str) -> str:
+        waits = f"until [ -e {tmp_path}/go-{name} ]; do sleep 0.1; done; test -e {tmp_path}/ok"
+        return f'resource "terraform_data" "no" {{\n  provisioner "local-exec" {{ command = "{waits}" }}\n}}\n'
+
+    go = [tmp_path / "go-a", tmp_path / "go-c"]
+    stacks.write(
+        f"stacks/a/main.tf:{resource('2')}{slow('a')}", f"stacks/b/main.tf:{reader('x')}# changed\n",
+        f"stacks/c/main.tf:{resource('c2')}{slow('c')}",
+    )  # fmt: skip
+    stacks.commit("a and c fail")
+    for path in go:
+        path.touch()
+    pipeline = generated(stacks, tmp_path, 100, 101).run()
+    assert (pipeline.status("deploy:a"), pipeline.status("report"), lease(stacks)) == ("failed", "failed", None)
+    assert _head(stacks)["partly"] == []
+    for path in go:
+        path.unlink()
+    (tmp_path / "ok").touch()
+    with ThreadPoolExecutor() as pool:
+        jobs = []
+        for name in ("a", "c"):
+            jobs.append(pool.submit(pipeline.again, f"deploy:{name}"))
+            wait_for(lambda name=name: name in _head(stacks)["begun"], "the announcement")
+        go[0].touch()
+        assert jobs[0].result().status == "success", jobs[0].result().out
+        assert lease(stacks) == "pipeline 100"
+        go[1].touch()
+        assert jobs[1].result().status == "success", jobs[1].result().out
+    assert lease(stacks) is None
+
+
+def test_another_pipeline_of_a_commit_that_was_deployed_in_part_keeps_the_lease_until_its_report(
+    stacks: Repository, tmp_path: Path
+) -> None:
+    failing = (
+        f'resource "terraform_data" "no" {{\n  provisioner "local-exec" {{ command = "test -e {tmp_path}/ok" }}\n}}\n'
+    )
+    stacks.write(f"stacks/c/main.tf:{resource('c2')}{failing}")
+    stacks.commit("c fails")
+    first = generated(stacks, tmp_path, 100, 101).run()
+    assert (first.status("deploy:c"), len(_head(stacks)["partly"])) == ("failed", 1)
+    (tmp_path / "ok").touch()
+    second = generated(stacks, tmp_path, 200, 201)
+    report = second.definitions.pop("report")
+    assert second.run().status("deploy:c") == "success", second.out("deploy:c")
+    assert lease(stacks) == "pipeline 200"
+    second.definitions["report"] = report
+    assert second.run().status("report") == "success", second.out("report")
+    assert lease(stacks) is None
+
+
+def test_a_job_that_had_announced_nothing_ends_the_lease_when_it_is_retried_alone(
+    stacks: Repository, tmp_path: Path
+) -> None:
+    """All plans are refused before anything is announced, so that the pipeline leaves nothing else in the ledger."""
+    pipeline = generated(stacks, tmp_path, 100, 101)
+    plans = {name: pipeline.folder(name) for name in pipeline.definitions if name.startswith("plan:")}
+    waiting = {name: pipeline.definitions.pop(name) for name in list(pipeline.definitions) if name not in plans}
+    pipeline.run()
+    kept = {name: folder.rename(f"{folder}-kept") for name, folder in plans.items()}
+    for folder in plans.values():
+        copy_tree(Path(f"{folder}-kept"), folder)
+        for plan in folder.rglob("plan.tfplan"):
+            plan.write_bytes(b"damaged")
+    pipeline.definitions |= waiting
+    pipeline.run()
+    assert {pipeline.status(f"deploy:{name}") for name in "ac"} == {"failed"}, pipeline.out("deploy:a")
+    assert (pipeline.status("report"), _head(stacks)["complete"], _head(stacks)["partly"]) == ("failed", [], [])
+    for name, folder in kept.items():
+        copy_tree(folder, plans[name])
+    assert pipeline.again("deploy:c").status == "success"
+    assert lease(stacks) is None
+
+
+def test_a_pipeline_that_was_planned_before_another_one_deployed_the_same_has_nothing_to_do(
+    stacks: Repository, tmp_path: Path
+) -> None:
+    """A merge right after another one: its plans are of `a` and `b`, too, as the first was not deployed yet."""
+    generated(stacks, tmp_path, 90, 91).run()
+    stacks.write(f"stacks/a/main.tf:{resource('2')}", f"stacks/b/main.tf:{reader('x')}# changed\n")
+    stacks.commit("a and b")
+    first = generated(stacks, tmp_path, 100, 101)
+    stacks.write(f"stacks/c/main.tf:{resource('c2')}")
+    second = stacks.commit("c, too")
+    later = generated(stacks, tmp_path, 200, 201)
+    deploys = {name: later.definitions.pop(name) for name in [*later.definitions] if not name.startswith("plan:")}
+    assert set(later.run().jobs) == {"plan:a", "plan:b", "plan:c"}
+    stacks.git("branch", "later")
+    stacks.git("reset", "-q", "--hard", "HEAD~1")
+    first.run()
+    assert {job.status for job in first.jobs.values()} == {"success"}, first.out("report")
+    stacks.git("reset", "-q", "--hard", "later")
+    later.definitions |= deploys
+    stacks.log.unlink(missing_ok=True)
+    later.run()
+    assert {job.status for job in later.jobs.values()} == {"success"}, later.out("deploy:a") + later.out("deploy:b")
+    assert "another run has deployed it as this commit wants it" in later.out("deploy:a")
+    assert [call.split()[0] for call in stacks.engine_calls("apply")] == ["c"]
+    found = _head(stacks)
+    assert (found["complete"][0], found["lease"], found["begun"]) == (second, None, {})
+
+
+def test_a_plan_is_refused_where_another_pipeline_has_deployed_something_else(
+    stacks: Repository, tmp_path: Path
+) -> None:
+    generated(stacks, tmp_path, 90, 91).run()
+    stacks.write(f"stacks/c/main.tf:{resource('c2')}")
+    stacks.commit("c2")
+    first = generated(stacks, tmp_path, 100, 101)
+    stacks.write(f"stacks/c/main.tf:{resource('c3')}")
+    stacks.commit("c3")
+    later = generated(stacks, tmp_path, 200, 201)
+    deploys = {name: later.definitions.pop(name) for name in [*later.definitions] if not name.startswith("plan:")}
+    later.run()
+    stacks.git("branch", "later")
+    stacks.git("reset", "-q", "--hard", "HEAD~1")
+    first.run()
+    stacks.git("reset", "-q", "--hard", "later")
+    later.definitions |= deploys
+    later.run()
+    assert (later.status("deploy:c"), later.status("report")) == ("failed", "failed")
+    assert "another plan was applied since this one was made" in later.out("deploy:c")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.base.stop import Stop
+from tasks.ledger.batch import Me
 from tasks.ledger.home import HomeError, UnreachableError
 from tasks.ledger.identity import Identity
-from tasks.ledger.machine import Failed, Look, Me, Trouble
+from tasks.ledger.machine import Failed, Look, Trouble
 from tasks.ledger.session import Session
 from tasks.project import load as loading
 from tasks.project.hcl.fileindex import FileIndex

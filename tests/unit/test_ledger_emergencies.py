@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.ledger import machine, order, record
+from tasks.ledger.batch import Batch, Me
 from tasks.ledger.completed import Completed
-from tasks.ledger.machine import Batch, Me
 from tasks.ledger.record import Begun, Change, Head, Kind, Record
 from tests.emergencymodel import play
 from tests.ledgermodel import BrokenError

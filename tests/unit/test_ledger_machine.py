@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.ledger import machine, record
+from tasks.ledger.batch import Batch, Me
 from tasks.ledger.completed import Completed
 from tasks.ledger.machine import (  # fmt: skip
     Announce,
-    Batch,
     Busy,
     Failed,
     Fetch,
@@ -20,7 +20,6 @@ from tasks.ledger.machine import (  # fmt: skip
     Flush,
     Held,
     Lost,
-    Me,
     Moved,
     Put,
     State,
@@ -232,6 +231,27 @@ def test_a_ledger_that_went_back_is_an_alarm(change: dict[str, object], trouble:
 
 def test_a_ledger_that_is_missing_is_an_alarm() -> None:
     assert machine.step(State(ME), Fetched(None))[1] == (Failed(Trouble.MISSING),)
+
+
+@pytest.mark.parametrize("known", [EMPTY, EMPTY.model_copy(update={"reported": (ME.holder,)})])
+def test_the_end_of_a_pipelines_last_job_is_written_once(known: Head) -> None:
+    state, _ = machine.step(State(ME), Fetched(known))
+    state, effects = machine.step(state, Finish(reported=True))
+    assert bool(effects) is (known is EMPTY)
+    if effects:
+        assert isinstance(effects[0], Put)
+        written = effects[0].batch.over(ME, known)
+        assert written.reported == (ME.holder,)
+        state, effects = machine.step(state, Written(written))
+    assert (state.settled, effects) == (True, ())
+
+
+def test_a_job_that_is_retried_after_its_pipelines_last_one_says_so_with_its_announcement() -> None:
+    """So that another job of it, which is retried meanwhile, knows that no report will end the lease."""
+    state, _ = machine.step(State(ME), Fetched(EMPTY))
+    _, effects = machine.step(state, Announce(WEB, "now", reported=True))
+    assert isinstance(effects[0], Put)
+    assert effects[0].batch.over(ME, EMPTY.model_copy(update={"reported": ("p6",)})).reported == (ME.holder, "p6")
 
 
 def test_a_job_that_ends_leaves_the_lease_to_another_job_of_its_pipeline() -> None:

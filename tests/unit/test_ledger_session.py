@@ -11,9 +11,10 @@ import pytest
 from tasks.base.errors import LedgerError
 from tasks.base.files import canonical_json
 from tasks.ledger import statement, troubles
+from tasks.ledger.batch import Me
 from tasks.ledger.home import BrokenError, HomeError, NoRemoteError
 from tasks.ledger.identity import Identity
-from tasks.ledger.machine import Failed, Look, Me, Trouble
+from tasks.ledger.machine import Failed, Look, Trouble
 from tasks.ledger.record import Change, Head, Kind
 from tasks.ledger.session import Session
 from tasks.ledger.storehome import StoreHome
