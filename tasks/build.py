@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .base.errors import DeployError
-from .run import selection
+from .run import atonce, selection
 from .run.action import kept_action
 from .run.assessment import may_be_affected
 from .run.commandline import COMMANDS
@@ -146,7 +146,8 @@ def _maker(run: Run, name: str) -> Callable[[bool], Result]:
     def act(forced: bool) -> Result:
         from .builds import make
 
-        return Result(STAGE, name, summary=make.make(run, name, forced=forced))
+        with atonce.turn(run, name):
+            return Result(STAGE, name, summary=make.make(run, name, forced=forced))
 
     return act
 
@@ -156,7 +157,8 @@ def _imager(run: Run, name: str) -> Callable[[bool], Result]:
         from .builds import images
 
         try:
-            summary = images.have(run, name)
+            with atonce.turn(run, name):
+                summary = images.have(run, name)
         except DeployError as error:
             return Result(STAGE, IMAGE + name, Status.OK, images.give_up(run, name, error))
         known = images.pinned(run.project, name)

@@ -38,7 +38,7 @@ OWN = {
         "run commands; `{} plan` is short for `{} run plan`",
         " [OPTIONS] [NAME=VALUE ...] COMMAND[:STACK] ...",
         {
-            "-n NUMBER": "how many tasks run in parallel; by default one for each processor",
+            "-n NUMBER": "how many engine processes and builds run at once; by default one for each processor",
             "-a": "run the named tasks even if they are up to date",
             "--no-continue": "begin nothing more after a failure; else what does not need it goes on",
             "-f FILE": "another file than dodo.py",
@@ -100,7 +100,7 @@ INSTEAD = {
 
 OPTIONS = {
     "single": ("-s", Instead("what a stack needs would be left out", "omit it: `{} deploy:STACK` is one stack")),
-    "par_type": ("-P process", Instead("tasks share what they find", "omit it; `-n` says how many run in parallel")),
+    "par_type": ("-P process", Instead("tasks share what they find", "omit it; `-n` says how many run at once")),
     "outfile": ("-o", Instead("the file would be empty", "let the shell do it: `{} plan > FILE`")),
     "reporter": ("-r", Instead("doit-tofu needs its own reporter for its exit codes", "omit it")),
     "dep_file": ("--db-file", Instead("doit's records have their place in .deploy", "omit it")),

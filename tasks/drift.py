@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -59,18 +58,21 @@ def tasks(run: Run) -> Iterator[TaskDict]:
 
 def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a stage's signature
     """Plan a stack against what exists, and tell drift from undeployed code; several times if that fails."""
-    if skipped := turns.skipped(run, stack.name):
-        return skipped
+    with turns.taken(run, stack.name) as skipped:
+        return skipped or _act(run, stack)
+
+
+def _act(run: Run, stack: Stack) -> Result:
     if run.request.adopt is not None:
         trial.require_none_left(run, stack.name, run.project.module(stack.name).files)
     settings = run.project.config.drift
-    with run.within(settings.timeout) as deadline:
+    with run.within(settings.timeout) as limit:
         for left in range(settings.retries, -1, -1):
             try:
                 found = turns.overtaken(run, _checked(run, stack))
                 return found if run.request.adopt is None else _adopted(run, stack, found)
             except EngineError as error:
-                if time.monotonic() >= deadline:
+                if limit.is_over:
                     raise _too_slow(run, stack, error) from error
                 if not left or run.stop.requested:
                     raise

@@ -40,7 +40,7 @@ def usage(versions: str, program: str) -> str:
     """
     values = {f"{name}=...": text for name, text in VARIABLES.items()}
     options = {
-        "-n NUMBER": "how many tasks run in parallel",
+        "-n NUMBER": "how many engine processes run at once",
         "-a": "run the named tasks even if they are up to date",
     }
     others = {name: own.purpose.format(program, program) for name, own in doitwords.OWN.items()}

@@ -34,7 +34,7 @@ from . import doitwords
 from .base import standard, terminal
 from .base.errors import DeployError, ExitCode
 from .doitwords import EmptyWordError, NothingNamedError, UnsupportedError
-from .run.commandline import COMMANDS, JSON, named
+from .run.commandline import COMMANDS, JSON, named, threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -115,6 +115,16 @@ class _Command:
 
 class Run(_Command, cmd_run.Run):  # type: ignore[misc] # doit has no types
     """`doit run`, which `doit plan` is short for."""
+
+    def execute(self, options: Any, words: list[str]) -> Any:
+        """Run with options and the names of tasks; without `-n`, doit takes the number of tasks from `dodo.py`.
+
+        Raises:
+            InvalidCommand: As any command.
+        """
+        if "num_process" in options._non_default_keys and is_ours():  # noqa: SLF001 - as above
+            options["num_process"] = threads(options["num_process"])
+        return super().execute(options, words)
 
 
 class _Showing(_Command):

@@ -248,7 +248,7 @@ def doit_config(run: Run) -> dict[str, Any]:
         "dep_file": str(run.layout.records),
         "reporter": bound(run),
         "continue": True,
-        "num_process": commandline.default_parallel(),
+        "num_process": commandline.threads(commandline.default_parallel()),
         "par_type": "thread",
         "verbosity": 2,
     }
@@ -265,7 +265,7 @@ def _open_ledger(run: Run, early: Early | None) -> None:
 
     run.recording = ledgerof.attach(run, _has_ended, _review, early)
     if run.recording is not None and commandline.names(_READING):
-        run.recording.begin()
+        run.recording.begin(verifying=commandline.names({"deploy"}))
 
 
 def _has_ended(run: Run, pipeline: Pipeline) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
+    from .limit import Limit
     from .masking import Secrets
     from .stop import Stop
 
@@ -202,19 +203,19 @@ def wait(child: subprocess.Popen[bytes], seconds: float, unwanted: Callable[[], 
     return None
 
 
-def until(child: subprocess.Popen[bytes], deadline: float | None) -> int | None:
-    """The exit code, or None if the child had to be ended at its deadline.
+def within(child: subprocess.Popen[bytes], limit: Limit | None) -> int | None:
+    """The exit code, or None if the child had to be ended because its time was over.
 
     It is interrupted first, which the engine takes as the request to unlock a state and end.
 
     Args:
         child: The child, a process group leader.
-        deadline: When it has to be over, on the clock of `time.monotonic`; None for never.
+        limit: Its time; None if it may take any.
     """
-    if deadline is None:
+    if limit is None:
         return child.wait()
     with suppress(subprocess.TimeoutExpired):
-        return child.wait(max(deadline - time.monotonic(), 0))
+        return child.wait(max(limit.end - time.monotonic(), 0))
     with suppress(ProcessLookupError):
         os.kill(child.pid, signal.SIGINT)
     wait(child, _INTERRUPTED)

@@ -1,8 +1,9 @@
-"""Engine processes and the memory of the machine: never more at once than it has room for, and how they use it."""
+"""Engine processes: never more at once than `-n` says and the machine has memory for, and how they use it."""
 
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,11 @@ _SHARES = 4  # what a task may run at once: the engine and providers, each with 
 
 
 class Admission:
-    """Admits engine processes as long as there is memory for what they start; one is always admitted.
+    """Admits as many engine processes at once as `-n` says, if there is memory for what they start; one always.
 
     Args:
         provider: How many megabytes a provider's process takes.
-        parallel: How many tasks of the run are under way at once.
+        parallel: How many engine processes may run at once.
         stop: Ends the waiting.
         say: Prints a line.
         available: The bytes that are available when the first process starts; None where that is not known.
@@ -48,8 +49,8 @@ class Admission:
         self._changed = threading.Condition()
 
     @contextmanager
-    def admitted(self, label: str, command: str, providers: int) -> Iterator[None]:
-        """Around an engine process: waits until there is memory for it.
+    def admitted(self, label: str, command: str, providers: int) -> Iterator[float]:
+        """Around an engine process: waits until it is its turn and there is memory for it; yields the seconds.
 
         Args:
             label: What waits, for messages.
@@ -59,18 +60,20 @@ class Admission:
         Raises:
             StoppedError: The run was asked to stop while it waited.
         """
+        began = time.monotonic()
         need = _ENGINE + (self._provider * providers if command in CONFIGURES else 0)
         with self._changed:
             if self._free is None:
                 self._free = self._measured()
-            while self._running and need > self._free:
-                self._tell(label)
+            while self._running >= self._parallel or (self._running and need > self._free):
+                if self._running < self._parallel:
+                    self._tell(label)
                 self._changed.wait(_LOOK)
                 self._stop.check(label)
             self._free -= need
             self._running += 1
         try:
-            yield
+            yield time.monotonic() - began
         finally:
             with self._changed:
                 self._free += need

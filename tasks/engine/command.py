@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..base.jsonvalue import JsonObject
+    from ..base.limit import Limit
     from ..base.problem import Steps
     from .tracing import Trace
 
@@ -70,8 +71,8 @@ class Context:
     `stack` is the stack's name, empty if none is involved. `backend` is the type of the backend, `schema` its database
     schema, if any; `by_hand` is the beginning of a manual engine command on the same state, from the repository's root.
     `early` are the arguments that pass variables to commands that need them to resolve module sources, see `EARLY`.
-    `trace` records what a plan does with files. `path` is the folder relative to the repository's root. `deadline` is
-    when commands are ended, by `time.monotonic`.
+    `trace` records what a plan does with files. `path` is the folder relative to the repository's root. `limit` is
+    the time that commands may take.
     """
 
     label: str
@@ -85,7 +86,7 @@ class Context:
     by_hand: str = "tofu"
     early: tuple[str, ...] = ()
     trace: Trace | None = None
-    deadline: float | None = None
+    limit: Limit | None = None
     path: str = ""
 
     def holding(self, *descriptors: int) -> Context:

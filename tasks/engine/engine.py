@@ -127,11 +127,13 @@ class Engine:
         descriptors = [*context.descriptors, *keys.descriptors, *(trace.descriptors if trace else ())]
         providers = len(locked_providers(context.folder / ENGINE_LOCK_FILE)) if command in CONFIGURES else 0
         with (
-            self._admission.admitted(context.label, command, providers),
+            self._admission.admitted(context.label, command, providers) as waited,
             tempfile.TemporaryFile() as output,
             tempfile.TemporaryFile() as errors,
             tempfile.TemporaryFile() as stream,
         ):
+            if context.limit is not None:
+                context.limit.extend(waited)
             if events and self.streams:
                 descriptors.append(stream.fileno())
                 argv.append(f"-json-into=/dev/fd/{stream.fileno()}")
@@ -149,7 +151,7 @@ class Engine:
                 ) from error
             try:
                 with self._telling(context, command, stream):
-                    code = process.until(child, context.deadline) if late is None else process.wait(child, late)
+                    code = process.within(child, context.limit) if late is None else process.wait(child, late)
             finally:
                 self._stop.ended(child)
             raw, said, streamed = (_content(file) for file in (output, errors, stream))

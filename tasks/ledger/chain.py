@@ -13,7 +13,7 @@ from .record import RECENT, Entry, Head, Kind, Record
 from .statement import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ..base.jsonvalue import Json, JsonObject
     from .keys import SigningKey
@@ -98,6 +98,7 @@ def draft(
             "format": record.FORMAT, "needs": record.NEEDS, "sequence": number, "chain": chain,
             "key": signing.in_force, "revoked": tuple(signing.revoked), "recent": (*head.recent, write)[-RECENT:],
             "shards": {**head.shards, **{name: sha256_bytes(data) for name, data in blobs.items()}},
+            "kept": head.kept or head.sequence + 1,
         }
     )  # fmt: skip
     envelope = statement.seal(following.content(), statement.HEAD, signing.keys(None))
@@ -193,10 +194,13 @@ class Verification:
     Args:
         head: The head that the chain has to lead to.
         cut: The number of an entry whose place in the chain is wanted (`place`).
+        first: The number of the entry to start with; by default the oldest one. What the entries before it say is then
+            unknown, and believed: the digest of the last of them, the key, and receipts that are as old.
+        keyed: Whether no entry from there on replaces a key, so that the head's is valid for all of them.
     """
 
-    def __init__(self, head: Head, cut: int | None = None) -> None:
-        start = head.checkpoint
+    def __init__(self, head: Head, cut: int | None = None, *, first: int | None = None, keyed: bool = True) -> None:
+        start, is_whole = head.checkpoint, first in (None, head.first)
         self.head = head
         self.broken: Broken | None = None
         self.count = 0
@@ -210,17 +214,20 @@ class Verification:
         self.rebuilt = False  # whether its first entry says that it replaces another ledger
         self._cut = cut
         self._keys: dict[str, PublicKey] = {}
-        self._vouched = start is None
+        self._first = head.first if first is None else first
+        self._vouched = start is None or (not is_whole and start.entry < self._first)
         self._complete: Json = None  # what the newest entry so far says of complete deploys, and of others
         self._partly: Json = None
-        self._expected = head.first
-        self._previous = start.previous if start else ""
-        self._key: str | None = start.key if start else None
+        self._expected = self._first
+        self._previous: str | None = (start.previous if start else "") if is_whole else None
+        self._key: str | None = (start.key if start else None) if is_whole else head.key
+        self._keyed = is_whole or keyed
+        self._forgotten: set[str] = set()
 
     def add(self, number: int, data: bytes) -> bool:
         """Verify the next entry; False at the first that is wrong."""
         if number == self._cut:
-            self.place = (self._previous, self._key)
+            self.place = (self._previous or "", self._key)
         self.broken = self._judge(number, data)
         if self.broken is None:
             self.count += 1
@@ -228,12 +235,17 @@ class Verification:
             self.digests[number] = self._previous
         return self.broken is None
 
-    def end(self, shards: Iterable[Shard]) -> Broken | None:
-        """The first fault, once every entry was added: in an entry, in the head, or in a receipt."""
+    def end(self, shards: Iterable[Shard], names: Collection[str] | None = None) -> Broken | None:
+        """The first fault, once every entry was added: in an entry, in the head, or in a receipt.
+
+        Args:
+            shards: The shards whose receipts are compared with the entries.
+            names: The names of these shards; None if they are all.
+        """
         if self.broken:
             return self.broken
         head, last = self.head, self._expected - 1
-        if broken := judge_newest(head, last, self._previous):
+        if broken := judge_newest(head, last, self._previous or ""):
             self.broken = broken
         elif self._key != head.key:
             self.broken = Broken(None, "the head names a different key than the chain")
@@ -250,7 +262,7 @@ class Verification:
                 head.first, f"the entries before {head.first} are missing, and no checkpoint vouches for them"
             )
         else:
-            self.broken = self._judge_records(shards)
+            self.broken = self._judge_records(shards, names)
         return self.broken
 
     def _judge(self, number: int, data: bytes) -> Broken | None:
@@ -274,13 +286,16 @@ class Verification:
             return Broken(number, f"entry {number} belongs to another ledger: {what} ({entry.ledger[:8]})")
         if entry.sequence != number:
             return Broken(number, f"entry {number} is numbered {entry.sequence}: entries were reordered")
-        if entry.previous != self._previous:
+        if self._previous is not None and entry.previous != self._previous:
             before = f"entry {number - 1}" if number > 1 else "nothing"
             return Broken(number, f"entry {number} does not follow {before}: one of them was changed or inserted")
         return None
 
     def _judge_keys(self, number: int, entry: Entry, envelope: Envelope) -> Broken | None:
-        before, now = self._key, entry.key or self._key
+        if not self._keyed and entry.key is None:
+            return None
+        before, now = self._key if self._keyed else None, entry.key or self._key
+        self._keyed = True
         if now is None:
             return (
                 Broken(number, f"entry {number} is signed, but the ledger has no key") if envelope.signatures else None
@@ -329,17 +344,19 @@ class Verification:
             self.records[entry.stack] = (entry.sequence, entry.record)
         if entry.stack is not None and entry.kind is Kind.FORGET:
             self.records.pop(entry.stack, None)
+            self._forgotten.add(entry.stack)
         return None
 
-    def _judge_records(self, shards: Iterable[Shard]) -> Broken | None:
-        found = {stack: item.digest for shard in shards for stack, item in shard.items()}
-        for stack, found_digest in sorted(found.items()):
+    def _judge_records(self, shards: Iterable[Shard], names: Collection[str] | None) -> Broken | None:
+        found = {stack: (item.entry, item.digest) for shard in shards for stack, item in shard.items()}
+        for stack, (named, found_digest) in sorted(found.items()):
             number, digest = self.records.get(stack, (0, ""))
-            if number == 0:
+            if number == 0 and (self._first == self.head.first or named >= self._first or stack in self._forgotten):
                 return Broken(None, f"the receipt of {stack} has no entry")
-            if digest != found_digest:
+            if number and (digest != found_digest or self._first <= named != number):
                 return Broken(number, f"the receipt of {stack} is not the one that entry {number} records")
-        if gone := sorted(set(self.records) - set(found)):
+        wanted = (stack for stack in self.records if names is None or record.shard_of(stack) in names)
+        if gone := sorted(set(wanted) - set(found)):
             return Broken(self.records[gone[0]][0], f"the receipt of {gone[0]} is missing")
         return None
 

@@ -123,9 +123,14 @@ class GitHome:
                 raise
             yield from self._history(version, last)
 
-    def newest(self, version: Version) -> tuple[int, str] | None:
-        """The newest entry that the commit of this version has added; no request is needed for it."""
-        return gitobjects.last_added(self._git, version.token)
+    def recent(self, version: Version, after: int) -> Sequence[tuple[int, bytes]]:
+        """The entries above `after` in the tree of this version, which was fetched with it."""
+        try:
+            return gitobjects.held(self._git, version.token, after)
+        except BrokenError:
+            if not self.refreshed(version):
+                raise
+        return gitobjects.held(self._git, version.token, after)
 
     def _history(self, version: Version, after: int) -> Iterator[tuple[int, bytes]]:
         if (self.clone.folder / "shallow").exists():

@@ -1,7 +1,7 @@
 """A version of the ledger as git objects: written by one `git fast-import`, read by `git cat-file`.
 
     head             the head
-    entries/17       the entries that this commit adds; earlier ones are in earlier commits
+    entries/17       the newest entries, among them those that this commit adds; earlier ones are in earlier commits
     shards/3f.json   the blobs
 
 fast-import uses no index, filters, hooks or signatures.
@@ -16,8 +16,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
-from ..base.files import sha256_bytes
-from .home import BrokenError
+from .home import KEPT, BrokenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,7 +32,9 @@ NEXT = "refs/ledger/next"
 WHO = "doit-tofu <doit-tofu@users.noreply.invalid>"
 _TITLE = b"# Ledger\n\nWhat was deployed, written by doit-tofu's deploy jobs. An edit by hand would be refused.\n"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
-_ADDED = re.compile(r"^:\d{6} \d{6} [0-9a-f]+ ([0-9a-f]+) [AM]\tentries/(\d+)$", re.MULTILINE)
+_NUMBER = "entries/([1-9][0-9]{0,17})"
+_CHANGED = re.compile(rf"^:\d{{6}} \d{{6}} [0-9a-f]+ ([0-9a-f]+) ([AMD])\t{_NUMBER}$", re.MULTILINE)
+_LISTED = re.compile(rf"\d{{6}} blob ([0-9a-f]+)\t{_NUMBER}")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _AT_ONCE = 500
 _SHA1_DIGITS = 40
@@ -45,6 +46,8 @@ def commit(
 ) -> str:
     """Write a commit to the separate repository; returns its id.
 
+    Of its parent's entries, it holds the newest, so that a reader of one commit can verify them.
+
     No two commits are the same, not even with the same content in the same second: otherwise two writers could both
     believe that they won.
 
@@ -53,7 +56,11 @@ def commit(
     """
     if wrong := [name for name in blobs if not _NAME.fullmatch(name) or name.partition("/")[0] in _OURS]:
         raise ValueError(f"not a file name of a ledger: {wrong[0]}")
-    stream = b"".join(_stream(parent, head, blobs, entries))
+    numbers = [number for number, _ in entries]
+    kept = _in_tree(git, parent) if parent and 1 not in numbers else {}  # a ledger that is rebuilt starts over
+    earlier = [item for item in kept.items() if item[0] < min(numbers, default=item[0] + 1)]
+    kept = dict(earlier[max(0, len(earlier) + len(numbers) - KEPT) :])
+    stream = b"".join(_stream(parent, head, blobs, entries, kept))
     ended = git("fast-import", "--quiet", "--force", "--done", given=stream)
     made = ended.output.strip()
     if not ended.ok or not _COMMIT.fullmatch(made):
@@ -62,7 +69,11 @@ def commit(
 
 
 def _stream(
-    parent: str | None, head: bytes, blobs: Mapping[str, bytes], entries: Sequence[tuple[int, bytes]]
+    parent: str | None,
+    head: bytes,
+    blobs: Mapping[str, bytes],
+    entries: Sequence[tuple[int, bytes]],
+    kept: Mapping[int, str],
 ) -> Iterator[bytes]:
     subject = f"entry {entries[-1][0]}" if entries else "no new entry"
     message = f"Ledger: {subject} [skip ci]\n\nWrite: {secrets.token_hex(16)}\n".encode()
@@ -75,6 +86,8 @@ def _stream(
     yield _file(HEAD, head)
     for name, content in blobs.items():
         yield _file(name, content)
+    for number, blob in kept.items():
+        yield f"M 100644 {blob} {ENTRIES}/{number}\n".encode()
     for number, content in entries:
         yield _file(f"{ENTRIES}/{number}", content)
     yield b"\nget-mark :1\ndone\n"
@@ -156,21 +169,22 @@ def blobs(git: Git, version: str) -> dict[str, bytes]:
     return {name: item[1] for name, item in zip(names, found, strict=True) if item is not None}
 
 
-def last_added(git: Git, version: str) -> tuple[int, str] | None:
-    """The number and the digest of the newest entry that a commit has added; None if it has added none.
+def held(git: Git, version: str, after: int) -> list[tuple[int, bytes]]:
+    """The entries with a number above `after` in the tree of a commit, oldest first.
 
     Raises:
-        BrokenError: Git fails.
+        BrokenError: Git fails, or one is missing.
     """
-    ended = git("ls-tree", "-z", "--name-only", version, f"{ENTRIES}/")
+    return list(_contents(git, {number: blob for number, blob in _in_tree(git, version).items() if number > after}))
+
+
+def _in_tree(git: Git, version: str) -> dict[int, str]:
+    """The ids of the entries in the tree of a commit, by their number, oldest first."""
+    ended = git("ls-tree", "-z", version, f"{ENTRIES}/")
     if not ended.ok:
         raise BrokenError(f"git cannot list the ledger's entries: {ended.errors.strip():.200}")
-    names = [name.rpartition("/")[2] for name in ended.output.split("\0")]
-    number = max((int(name) for name in names if name.isdecimal() and name.isascii()), default=None)
-    if number is None:
-        return None
-    [found] = read(git, [f"{version}:{ENTRIES}/{number}"])
-    return number, sha256_bytes(found[1]) if found is not None else ""
+    found = (_LISTED.fullmatch(line) for line in ended.output.split("\0"))
+    return dict(sorted((int(item[2]), item[1]) for item in found if item is not None))
 
 
 def entries(git: Git, version: str, after: int) -> Iterator[tuple[int, bytes]]:
@@ -180,13 +194,22 @@ def entries(git: Git, version: str, after: int) -> Iterator[tuple[int, bytes]]:
     if not ended.ok:
         raise BrokenError(f"git cannot read the ledger's history: {ended.errors.strip():.200}")
     known: dict[int, str] = {}
-    for added in ended.output.split("commit\n"):
-        new = {int(found[2]): found[1] for found in _ADDED.finditer(added)}
-        known = new if 1 in new else known | new  # a ledger that was rebuilt starts over
-    numbers = sorted(number for number in known if number > after)
+    in_tree: set[int] = set()
+    for changed in ended.output.split("commit\n"):
+        found = [(int(item[3]), item[1], item[2]) for item in _CHANGED.finditer(changed)]
+        new = {number: blob for number, blob, status in found if status != "D"}
+        in_tree = {*in_tree.difference(number for number, _, _ in found), *new}
+        # A ledger that was rebuilt starts over: nothing else is in the tree.
+        known = new if 1 in new and len(in_tree) == len(new) else known | new
+    yield from _contents(git, {number: known[number] for number in sorted(known) if number > after})
+
+
+def _contents(git: Git, wanted: Mapping[int, str]) -> Iterator[tuple[int, bytes]]:
+    """The contents of entries, by their numbers and ids, some at a time."""
+    numbers = list(wanted)
     for first in range(0, len(numbers), _AT_ONCE):
         some = numbers[first : first + _AT_ONCE]
-        for number, found in zip(some, read(git, [known[number] for number in some]), strict=True):
+        for number, found in zip(some, read(git, [wanted[number] for number in some]), strict=True):
             if found is None or not _matches("blob", *found):
                 raise BrokenError(f"entry {number} is in the ledger's history, but its content is missing or damaged")
             yield number, found[1]

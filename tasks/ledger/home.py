@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+KEPT = 64  # the newest entries that every version holds itself
+
 
 @dataclass(frozen=True)
 class Version:
@@ -42,7 +44,8 @@ class Home(Protocol):
     ) -> Version:
         """Replace `base` by a version with this head in one compare-and-swap: all of it is written, or nothing.
 
-        Blobs that are not named stay unchanged. Entries are the new ones of the chain, by number.
+        Blobs that are not named stay unchanged. Entries are the new ones of the chain, by number; with the first one
+        among them, a chain starts over. The newest `KEPT` stay at hand, see `recent`.
 
         Raises:
             MovedError: another version is there now. Nothing was written.
@@ -55,11 +58,13 @@ class Home(Protocol):
         """The entries up to that version with a number above `after`, oldest first. Needs the history."""
         ...
 
-    def newest(self, version: Version) -> tuple[int, str] | None:
-        """The number and the digest of the newest entry, as far as this version shows it without its history.
+    def recent(self, version: Version, after: int) -> Sequence[tuple[int, bytes]]:
+        """The entries with a number above `after` that this version holds itself, oldest first; needs no history.
+
+        These are at least the newest `KEPT`. Where an older doit-tofu wrote it, a branch holds fewer; see `Head.kept`.
 
         Raises:
-            BrokenError: It cannot be read.
+            BrokenError: One cannot be read.
         """
         ...
 

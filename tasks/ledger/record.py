@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .statement import Envelope
 
-FORMAT = 2  # 1: a record and an announcement do not name commits that may be deployed besides their own
+FORMAT = 3  # 2: versions do not hold the newest entries themselves; 1: nor do records name commits besides their own
 NEEDS = "0.1.0"  # the first version of doit-tofu that reads and writes this format
 ENTRY = "urn:doit-tofu:ledger-entry:1"
 REVOKED = "revoked"
@@ -152,6 +152,7 @@ class Head(Part):
         begun: The stacks whose apply was announced and has not ended.
         recent: The ids of the latest writes, newest last.
         observed: How often the observations had been written, as far as the writers of the ledger knew.
+        kept: The number of the entry since which each version holds the newest ones itself; 0 in an older format.
         complete: The commits of the last complete deploys, the latest first; more than one where they have no order.
         partly: The deploys since then that have not ended well, the latest first.
         reported: The generated pipelines whose last job has ended, the latest first.
@@ -173,6 +174,7 @@ class Head(Part):
     begun: dict[Shown, Begun] = {}  # noqa: RUF012 - pydantic copies it
     recent: tuple[str, ...] = ()
     observed: int = 0
+    kept: int = 0
     complete: tuple[Shown, ...] = ()
     partly: tuple[Partly, ...] = ()
     reported: tuple[str, ...] = ()
@@ -316,8 +318,7 @@ _SHARD: TypeAdapter[Shard] = TypeAdapter(Shard)
 
 def is_newer(needs: str) -> bool:
     """Whether writing a ledger needs a newer version of doit-tofu than the first that writes this format."""
-    wanted, known = ([int(part) for part in re.findall(r"\d+", version)] for version in (needs, NEEDS))
-    return wanted > known
+    return [int(part) for part in re.findall(r"\d+", needs)] > [int(part) for part in re.findall(r"\d+", NEEDS)]
 
 
 def shard_of(stack: str) -> str:

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from . import chain, completed, machine, newest, record, troubles
+from . import chain, completed, machine, record, troubles
 from .home import DeniedError, HomeError, MovedError, NoRemoteError, UnreachableError
 from .machine import Denied, Failed, Fetch, Fetched, Lost, Mark, Moved, Put, State, Trouble, Written
 from .statement import FormatError
+from .verifying import Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 
 _REFUSALS = (UnreachableError, DeniedError, NoRemoteError)
-_AT_ONCE = 16  # shards in memory while all of them are verified
 
 
 class Cache(Protocol):
@@ -82,6 +82,7 @@ class Session:
     _state: State = field(init=False)
     _version: Version | None = field(init=False, default=None)
     _shards: dict[str, Shard] = field(init=False, default_factory=dict)  # by digest
+    _checked: str = field(init=False, default="")  # the version whose newest entries were verified
     _said: str = field(init=False, default="")  # the home's last error
     _first: int | None = field(init=False, default=None)  # the number of the last entry when it was first read
     _lock: threading.RLock = field(init=False, default_factory=threading.RLock)
@@ -181,20 +182,23 @@ class Session:
             if version is None:
                 raise self._unbelievable("it was not read")
             with self._reading():
-                found = self._verified(head, version, cut)
-                if found.broken and self.home.refreshed(version):  # only what the remote has counts
-                    found = self._verified(head, version, cut)
-                return found
+                return Verifier(head, self.home, version, self.seen).whole(cut)
 
-    def check_newest(self) -> None:
-        """Refuse a chain whose newest entry is not the one that the head names; see `newest.judge`."""
+    def check_newest(self, stacks: Iterable[str]) -> None:
+        """Refuse a ledger whose newest entries, or receipts of these stacks, are not whole; see `Verifier.newest`.
+
+        Raises:
+            LedgerError: They are not, or they cannot be read.
+        """
         with self._lock, self._reading():
-            if self._version is not None and (broken := newest.judge(self._known(), self.home, self._version)):
+            head, version = self._known(), self._version
+            if version is None or self._checked == version.token:
+                return
+            names = {record.shard_of(stack) for stack in stacks}
+            shards = self._read_shards(head, names)
+            if broken := Verifier(head, self.home, version, self.seen).newest(shards, names):
                 raise self._unbelievable(broken.what)
-
-    def _verified(self, head: Head, version: Version, cut: int | None) -> chain.Verification:
-        entries = self.home.entries(version, head.first - 1)
-        return chain.verify(head, entries, self._each_shard(head, version), cut)
+            self._checked = version.token
 
     def entries(self, after: int = 0) -> Iterator[tuple[record.Entry, bytes]]:
         """The entries with a number above `after`, oldest first.
@@ -372,13 +376,6 @@ class Session:
                     if self.cache:
                         self.cache.put(digest, data)
         return {name: self._shards[digest] for name, digest in wanted.items()}
-
-    def _each_shard(self, head: Head, version: Version) -> Iterator[Shard]:
-        """All shards of a version; only a few are in memory at a time."""
-        names = sorted(head.shards)
-        for some in (names[first : first + _AT_ONCE] for first in range(0, len(names), _AT_ONCE)):
-            found = self.home.blobs(version, {record.blob_name(name): head.shards[name] for name in some})
-            yield from map(record.read_shard, found.values())
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..base.files import sha256_bytes
 from ..base.objects.place import ChangedError, ConditionError, PlaceError, RefusedError
-from .home import BrokenError, DeniedError, HomeError, MovedError, UnconditionalError, UnreachableError, Version
+from .home import KEPT, BrokenError, DeniedError, HomeError, MovedError, UnconditionalError, UnreachableError, Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..base.objects.place import Place
 
 HEAD = "head"
-_PAGE = 64  # entries that the head lists itself; earlier ones are in pages
+_PAGE = KEPT  # entries of a page; the head lists as many itself, and those that do not fill another page
 _AT_ONCE = 16
 _AHEAD = 2 * _AT_ONCE  # files that are read before they are asked for
 _WRONG_TAG = '"0000000000000000"'
@@ -56,7 +56,7 @@ class _Link:
     def extended(self, new: Sequence[tuple[int, str]]) -> tuple[_Link, list[bytes]]:
         """The link with more entries, and the pages that it then needs."""
         named, before, pages = [*self.entries, *new], self.before, list[bytes]()
-        while len(named) > _PAGE:
+        while len(named) >= KEPT + _PAGE:
             page = _Link(tuple(named[:_PAGE]), before).line("")
             pages.append(page)
             named, before = named[_PAGE:], sha256_bytes(page)
@@ -155,10 +155,9 @@ class StoreHome:
                 raise UnreachableError(f"{self.name} was written while it was read") from None
             raise
 
-    def newest(self, version: Version) -> tuple[int, str] | None:
-        """The newest entry, as the head's first line names it."""
-        link = _link(version)
-        return link.latest, link.entries[-1][1] if link.entries else ""
+    def recent(self, version: Version, after: int) -> Sequence[tuple[int, bytes]]:
+        """The entries above `after`, each asked for: a copy here would hide that a file is gone."""
+        return list(self.entries(version, after))
 
     def refreshed(self, version: Version) -> bool:
         """Nothing of a store is kept here but shards, whose digests are compared."""

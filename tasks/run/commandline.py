@@ -75,6 +75,7 @@ ADOPT = "--adopt"
 REPAIR = "--repair"
 AUTO_REPAIR = "--auto-repair"
 _MOST_PARALLEL = 16
+_AHEAD = 2  # tasks that are under way besides those whose engine processes run
 JSON = "--json"
 DOCUMENTED = frozenset({"plan", "drift", "status", "graph", "log", "audit", "ledger"})
 """The commands that have a document for programs; of each, one is printed."""
@@ -291,13 +292,21 @@ def forces() -> bool:
 
 
 def parallel() -> int:
-    """How many tasks are under way at once: what `-n` says, else one for each processor that we may use."""
+    """How many engine processes and builds run at once: what `-n` says, else one for each processor we may use."""
     try:
         options, _ = _parse(sys.argv[1:])
     except CmdParseError:
         return default_parallel()
     given = options.get("num_process")
     return given if isinstance(given, int) and given > 0 else default_parallel()
+
+
+def threads(at_once: int) -> int:
+    """How many tasks doit has under way, so that this many engine processes run at any time.
+
+    While a task reads what its engine process left and writes its records, the process of another one runs.
+    """
+    return at_once + _AHEAD if at_once > 1 else at_once
 
 
 def check_parallel() -> None:
@@ -319,7 +328,7 @@ def check_parallel() -> None:
 
 
 def default_parallel() -> int:
-    """How many tasks are under way at once without `-n`; at least two, as engine processes wait for others."""
+    """How many engine processes run at once without `-n`; at least two, as they wait for others."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(max(usable, 2), _MOST_PARALLEL)
 

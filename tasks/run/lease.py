@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..base import clock
+from ..base import alive, clock
 from ..base.errors import LedgerError
 from ..base.problem import NOTHING_CHANGED, doit
-from ..base.text import short
+from ..base.text import few, short
 from ..ledger import holder
 from ..ledger.record import deployed
 from . import ledgers
@@ -133,6 +133,26 @@ def ended_marks(head: Head, me: str, holders: Holders, *, known: bool) -> dict[s
         return {name: item for name, item in head.begun.items() if item.holder != now.holder}
     own = me.startswith(ledgers.CLONE) and known
     return {name: item for name, item in head.begun.items() if not own or item.holder != me or item.doubtful}
+
+
+def running(run: Run, head: Head, me: Me) -> str | None:
+    """What to say of stacks that an earlier run of the same holder announced whose process is still there; else None.
+
+    Its pipeline's retry counts them as cut off. Only a process on this machine is known to be there. A job that deploys
+    others is not concerned.
+    """
+    now = head.lease
+    if now is None or now.holder != me.holder or now.run == me.run:
+        return None
+    mine = run.asked.planned if run.asked.deploying else head.begun
+    stacks = sorted(name for name, item in head.begun.items() if item.run == now.run and name in mine)
+    number = alive.pid(now.process) if stacks else None
+    if number is None:
+        return None
+    return (
+        f"still being deployed by another run of {now.label}, process {number} on this machine: {few(stacks, _MOST)};"
+        " if this run deploys them, too, wait for that one to end"
+    )
 
 
 def concerned(run: Run) -> Collection[str]:

@@ -82,14 +82,16 @@ class Recording:
 
     # The beginning
 
-    def begin(self) -> None:
-        """Start to read it in the background."""
-        self._reader = threading.Thread(target=self._look, name="ledger", daemon=True)
+    def begin(self, *, verifying: bool = False) -> None:
+        """Start to read it in the background; `verifying`, if the newest entries are to be verified, too."""
+        self._reader = threading.Thread(target=self._look, args=[verifying], name="ledger", daemon=True)
         self._reader.start()
 
-    def _look(self) -> None:
+    def _look(self, verifying: bool) -> None:
         try:
             self._read = self.session.handle(Look())
+            if verifying and self.session.head is not None:
+                self.session.check_newest(self._run.project.stacks)
         except DeployError as error:
             self._read_error = error
 
@@ -114,8 +116,7 @@ class Recording:
         self.read()
         if self._read_error:
             raise self._read_error
-        failed = next((effect for effect in self._read if isinstance(effect, Failed)), None)
-        if failed is not None:
+        if failed := next((effect for effect in self._read if isinstance(effect, Failed)), None):
             error = self.session.problem(failed, deploying=deploying)
             without = self._without.why is not None if deploying else failed.trouble in _SOFT
             if failed.trouble not in _GONE or not without:
@@ -124,11 +125,13 @@ class Recording:
             return
         if deploying:
             self._waiting.for_others(self._head(), self.look)
-            self.session.check_newest()  # the whole chain is the audit's
+            self.session.check_newest(self._run.project.stacks)  # the whole chain is the audit's
         own = self._copy.memory.mark is not None
         begun = lease.ended_marks(self._head(), self.session.me.holder, self._holders, known=own)
         held = self.session.records(self._run.project.stacks)
         self._is_over = lease.is_over(self._run, self.session.me, self._head(), held.values())
+        if text := lease.running(self._run, self._head(), self.session.me):
+            self._run.say_once(text)
         with self._copy.at_once():
             self._copy.adopt(self._run.project.stacks, self.session.records, self._head().begun)
             self.unseen = self._copy.unseen(self._run.project.stacks, held, begun, self.session.me.holder)
@@ -288,8 +291,6 @@ class Recording:
             raise lease.overtaken(moved, left)
         self._replaced = {name: item.change for name, item in now.items()}
         return now
-
-    # While it runs
 
     def require_ours(self, stack: str) -> None:
         """Refuse to apply an announced stack over what another run has recorded since.

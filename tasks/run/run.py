@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..base import ci, crashlog, git, whence
 from ..base.errors import EngineError, GitError
+from ..base.limit import Limit
 from ..base.masking import Masker
 from ..base.problem import doit
 from ..base.stop import Stop
@@ -115,7 +116,7 @@ class Run:
         self._stack_locks_lock = threading.Lock()
         self._once: dict[Callable[[Run], Any], Any] = {}
         self._relations: dict[str, Relation] = {}
-        self._limit = threading.local()
+        self._limits = threading.local()
 
     def once(self, make: Callable[[Run], T]) -> T:
         """What a function makes of this run, made once: state that only the function's module reads and writes."""
@@ -125,18 +126,18 @@ class Run:
         return found
 
     @contextmanager
-    def within(self, seconds: float) -> Iterator[float]:
-        """Limit the engine commands of this thread to a time; yields when that is over, by `time.monotonic`."""
-        self._limit.deadline = time.monotonic() + seconds
+    def within(self, seconds: float) -> Iterator[Limit]:
+        """Limit the engine commands of this thread to a time."""
+        self._limits.limit = Limit(seconds)
         try:
-            yield self._limit.deadline
+            yield self._limits.limit
         finally:
-            self._limit.deadline = None
+            self._limits.limit = None
 
     @property
-    def deadline(self) -> float | None:
-        """When the engine commands of this thread are ended, by `time.monotonic`; None for never."""
-        found: float | None = getattr(self._limit, "deadline", None)
+    def limit(self) -> Limit | None:
+        """The time that the engine commands of this thread may take; None for any."""
+        found: Limit | None = getattr(self._limits, "limit", None)
         return found
 
     @contextmanager

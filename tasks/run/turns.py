@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from ..base.errors import ConfigError, DeployError
 from ..base.problem import doit
 from ..drifts.rotation import Budget, Shard, in_turn
+from . import atonce
 from .result import Result, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from doit.task import Task
 
@@ -82,7 +84,17 @@ def _observed(run: Run) -> Observations | None:
         return None
 
 
-def skipped(run: Run, stack: str) -> Result | None:
+@contextmanager
+def taken(run: Run, stack: str) -> Iterator[Result | None]:
+    """Around the check of a stack: yields the result of one that is not checked now, else None.
+
+    With a budget, a check is only begun when its engine process can start, as it must not begin later than that.
+    """
+    with atonce.turn(run, stack) if run.project.config.drift.budget is not None else nullcontext():
+        yield _skipped(run, stack)
+
+
+def _skipped(run: Run, stack: str) -> Result | None:
     """The result of a stack that is not checked now: it is being deployed, or the budget is used up; else None."""
     deploying = run.recording.deployers.of(stack) if run.recording is not None else None
     if deploying is not None:

@@ -81,7 +81,7 @@ def context(
                 stack.name,
                 variables.from_environment(project, stack),
                 descriptors,
-                deadline=run.deadline,
+                limit=run.limit,
                 early=(*files, *arguments) if project.module(stack.name).early else (),
                 path=stack.path,
                 **_place(run, stack),

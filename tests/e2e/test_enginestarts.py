@@ -91,6 +91,38 @@ def test_one_of_many_plans_is_shown_and_the_others_are_read_with_the_schemas_ask
     assert commands(four) == Counter(plan=4, show=1, providers=1)
 
 
+def most_at_once(lines: list[str]) -> int:
+    """How many of what writes a line `begin` and a line `end` ran at the same time."""
+    running = [0]
+    for line in lines:
+        running.append(running[-1] + (1 if line == "begin" else -1))
+    assert running[-1] == 0
+    return max(running)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_no_more_engine_processes_run_at_once_than_were_asked_for(four: Repository, number: int) -> None:
+    script, running = (four.bin / "tofu").read_text(), four.home / "running"
+    real = f"""GOGC=off '{four.tofu}' "$@"; code=$?; sleep 0.1; echo end >> {running}; exit $code"""
+    four.engine_script(f"{script[: script.index('GOGC=off')]}echo begin >> {running}\n{real}\n")
+    four.doit("setup")
+    for command in ("plan", "deploy", "drift"):
+        running.unlink(missing_ok=True)
+        four.doit("-n", str(number), command)
+        assert most_at_once(running.read_text().splitlines()) == number
+
+
+def test_no_more_builds_run_at_once_than_were_asked_for(build: Callable[..., Repository]) -> None:
+    command = '["sh", "-c", "echo begin >> ../running; sleep 0.2; echo end >> ../running; echo > out"]'
+    builds = [f"  {name}: {{kind: command, path: {name}, command: {command}, outputs: [out]}}" for name in NAMES]
+    repository = build(
+        minimal_config("\n".join(["builds:", *builds, ""])), *(f"{name}/source:1" for name in NAMES),
+        f"stacks/it/main.tf:{resource()}",
+    )  # fmt: skip
+    repository.doit("-n", "2", "build")
+    assert most_at_once((repository.path / "running").read_text().splitlines()) == 2
+
+
 def test_what_policies_judge_is_what_the_engine_says(four: Repository) -> None:
     four.write(minimal_config("policy: {max_destroy: 3}\n"))
     four.doit("plan")

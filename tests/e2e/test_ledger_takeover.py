@@ -169,6 +169,29 @@ def test_a_copy_of_a_clone_does_not_hold_its_lease(build: Callable[..., Reposito
     copied.doit("deploy:b")
 
 
+def test_a_retry_says_that_the_run_before_it_still_applies_on_this_machine(
+    build: Callable[..., Repository], tmp_path: Path
+) -> None:
+    first = build(
+        minimal_config(LEDGER).replace("{root}/.state/", f"{tmp_path / 'states'}/"),
+        f"stacks/a/main.tf:{resource(extra=_until(tmp_path / 'a'))}", f"stacks/b/main.tf:{resource()}",
+    )  # fmt: skip
+    first.variables |= {"GITLAB_CI": "true", "CI_PROJECT_ID": "42", "CI_COMMIT_BRANCH": "main"}
+    remote = Remote(tmp_path, first)
+    remote.clone().doit("ledger", "init")
+    job = remote.clone()
+    process = job.start("deploy:a", CI_PIPELINE_ID="7")
+    wait_for(lambda: "a" in _applying(job), "its apply")
+    words = "still being deployed by another run of pipeline 7 of main, process"
+    assert words in remote.clone().doit("status", CI_PIPELINE_ID="7").out
+    assert words in remote.clone().doit("deploy:a", code=1, CI_PIPELINE_ID="7", DEPLOY_ENGINE__LOCK_TIMEOUT="1").out
+    assert words not in remote.clone().doit("deploy:b", CI_PIPELINE_ID="7").out
+    (tmp_path / "a").touch()
+    out, _ = process.communicate()
+    assert process.returncode == 0, out
+    assert words not in remote.clone().doit("status", CI_PIPELINE_ID="7").out
+
+
 def _until(path: Path) -> str:
     """A resource that is there once a file is."""
     wait = f"while [ ! -e {path} ]; do sleep 0.1; done"

@@ -147,7 +147,7 @@ def _last_dropped(content: Content) -> None:
 @pytest.mark.parametrize(
     ("forge", "what"),
     [
-        (_last_edited, "entry 5 was changed or replaced: the head has another digest"),
+        (_last_edited, "entry 5 was changed, or is not signed by"),
         (_last_dropped, "entry 5 is missing: the head is at 5"),
     ],
 )

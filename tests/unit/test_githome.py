@@ -9,6 +9,7 @@ import threading
 import zlib
 from base64 import b64encode
 from hashlib import sha256
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from tasks.ledger.gitclone import Clone, Login
 from tasks.ledger.githome import GitHome
 from tasks.ledger.gitrefs import MOST
-from tasks.ledger.home import BrokenError, DeniedError, HomeError, MovedError, UnreachableError, Version
+from tasks.ledger.home import KEPT, BrokenError, DeniedError, HomeError, MovedError, UnreachableError, Version
 from tests.servers.gitserver import READER, WRITER, GitServer, git
 from tests.servers.slowproxy import SlowProxy
 
@@ -118,6 +119,97 @@ def test_entries_come_from_the_history_oldest_first(server: GitServer) -> None:
     assert list(reader.entries(found, after=9)) == [(number, b"entry %d" % number) for number in (10, 11, 12)]
     version = writer.write(version, b"head", {}, [(13, b"entry 13")])
     assert [number for number, _ in reader.entries(reader.read() or version)] == list(range(1, 14))
+
+
+def _entries(first: int, last: int) -> list[tuple[int, bytes]]:
+    return [(number, b"entry %d" % number) for number in range(first, last + 1)]
+
+
+def _held(server: GitServer, version: Version) -> list[int]:
+    """The entries in the tree of a version, as a fresh clone finds them with its one fetch."""
+    reader = home(server.clone(token_hex(4)))
+    assert reader.read() == version
+    server.log.clear()
+    found = reader.recent(version, 0)
+    assert server.log == []
+    assert all(content == b"entry %d" % number for number, content in found)
+    assert list(reader.recent(version, max(0, found[-1][0] - 2))) == list(found)[-2:]
+    return [number for number, _ in found]
+
+
+def test_a_version_holds_the_newest_entries(server: GitServer) -> None:
+    writer = home(server.clone("w"))
+    version = writer.write(None, b"head", {}, _entries(1, 1))
+    version = writer.write(version, b"head", {}, _entries(2, KEPT - 1))
+    assert _held(server, version) == list(range(1, KEPT))
+    version = writer.write(version, b"head", {}, _entries(KEPT, KEPT))
+    assert _held(server, version) == list(range(1, KEPT + 1))
+    version = writer.write(version, b"head", {}, _entries(KEPT + 1, KEPT + 1))
+    assert _held(server, version) == list(range(2, KEPT + 2))
+    version = writer.write(version, b"a lease", {}, ())
+    assert _held(server, version) == list(range(2, KEPT + 2))
+    version = home(server.clone(token_hex(4))).probe(version)
+    assert _held(server, version) == list(range(2, KEPT + 2))
+    many = 2 * KEPT
+    version = home(server.clone("x")).write(version, b"head", {}, _entries(KEPT + 2, KEPT + 1 + many))
+    assert _held(server, version) == list(range(KEPT + 2, KEPT + 2 + many))  # all that were added at once
+    last = KEPT + 2 + many
+    version = writer.write(version, b"head", {}, _entries(last, last))
+    assert _held(server, version) == list(range(last - KEPT + 1, last + 1))
+    assert list(home(server.clone(token_hex(4))).entries(version)) == _entries(1, last)
+    assert list(writer.entries(version, after=70)) == _entries(71, last)
+    version = writer.drop(version, 10)
+    assert _held(server, version) == list(range(10, last + 1))
+    version = writer.write(version, b"head", {}, _entries(last + 1, last + 1))
+    assert _held(server, version) == list(range(last - KEPT + 2, last + 2))
+    assert list(home(server.clone(token_hex(4))).entries(version)) == _entries(10, last + 1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_a_ledger_that_is_rebuilt_holds_no_earlier_entry(server: GitServer, count: int) -> None:
+    writer = home(server.clone("w"))
+    version = writer.write(None, b"head", {}, [(number, b"old %d" % number) for number in range(1, 4)])
+    version = writer.write(version, b"head", {}, _entries(1, count))
+    assert _held(server, version) == list(range(1, count + 1))
+    version = writer.write(version, b"head", {}, _entries(count + 1, count + 1))
+    assert _held(server, version) == list(range(1, count + 2))
+    assert list(home(server.clone(token_hex(4))).entries(version)) == _entries(1, count + 1)
+
+
+def test_the_first_entry_that_was_edited_starts_no_ledger_over(server: GitServer) -> None:
+    writer = home(server.clone("w"))
+    version = writer.write(None, b"head", {}, _entries(1, 4))
+    blob = git(server.repository, "hash-object", "-w", "--stdin", given="forged").strip()
+    stream = f"commit {REF}\ncommitter x <x> 0 +0000\ndata 0\nfrom {version.token}\nM 100644 {blob} entries/1\n\ndone\n"
+    git(server.repository, "fast-import", "--quiet", "--done", given=stream)
+    found = home(server.clone("r"))
+    assert list(found.entries(found.read() or version)) == [(1, b"forged"), *_entries(2, 4)]
+
+
+def test_a_branch_that_an_older_version_wrote_goes_on(server: GitServer) -> None:
+    """Its commits hold the entries alone that they add; a lease's holds none."""
+    root = server.clone("w")
+    writer = home(root)
+    version = writer.write(None, b"head", {}, _entries(1, 3))
+    for number in (4, 5):
+        version = writer.write(version, b"head", {}, _entries(number, number))
+        _leave(server, version, number)
+        version = home(server.clone(token_hex(4))).read() or version
+        assert _held(server, version) == [number]
+    version = home(server.clone("x")).write(version, b"head", {}, _entries(6, 6))
+    assert _held(server, version) == [5, 6]
+    assert list(home(server.clone(token_hex(4))).entries(version)) == _entries(1, 6)
+
+
+def _leave(server: GitServer, version: Version, number: int) -> None:
+    """Make the newest commit one that holds this entry alone."""
+    blob = git(server.repository, "rev-parse", f"{version.token}:entries/{number}").strip()
+    parent = git(server.repository, "rev-parse", f"{version.token}^").strip()
+    stream = (
+        f"commit {REF}\ncommitter x <x> 0 +0000\ndata 0\nfrom {parent}\nD entries\n"
+        f"M 100644 {blob} entries/{number}\n\ndone\n"
+    )
+    git(server.repository, "fast-import", "--quiet", "--force", "--done", given=stream)
 
 
 @pytest.mark.parametrize(

@@ -319,7 +319,7 @@ def test_a_newer_format_is_refused_and_names_the_version_it_takes() -> None:
     body.pop("sequence")
     envelope = statement.seal(canonical_json(body), statement.HEAD, [])
     with pytest.raises(
-        record.NewerFormatError, match=r"format 3 is newer than 2; doit-tofu 0\.9\.0 or newer can read it"
+        record.NewerFormatError, match=r"format 4 is newer than 3; doit-tofu 0\.9\.0 or newer can read it"
     ):
         record.read_head(envelope.to_bytes())
 

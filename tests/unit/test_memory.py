@@ -11,6 +11,7 @@ import pytest
 
 from tasks.base import memory
 from tasks.base.errors import StoppedError
+from tasks.base.limit import Limit
 from tasks.base.stop import Stop
 from tasks.engine.admission import Admission
 
@@ -62,10 +63,10 @@ def test_what_cannot_be_read_is_not_known(tmp_path: Path) -> None:
     assert memory.available(tmp_path / "none", tmp_path) is None
 
 
-def most_at_once(free: int, providers: int) -> tuple[int, list[str]]:
+def most_at_once(free: int | None, providers: int, parallel: int = 8) -> tuple[int, list[str]]:
     """How many of eight processes ran at once, and what was said."""
     said: list[str] = []
-    admission = Admission(500, 8, Stop(said.append), said.append, available=lambda: free)
+    admission = Admission(500, parallel, Stop(said.append), said.append, available=lambda: free)
     running, most, lock = [0], [0], threading.Lock()
 
     def one() -> None:
@@ -91,6 +92,11 @@ def test_no_more_processes_run_than_there_is_memory_for() -> None:
     assert len(said) == 1
     assert "500 MB" in said[0]
     assert "engine.provider_memory" in said[0]
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_no_more_processes_run_than_were_asked_for(parallel: int) -> None:
+    assert most_at_once(None, providers=1, parallel=parallel) == (parallel, [])
 
 
 def test_one_process_runs_however_little_there_is() -> None:
@@ -122,6 +128,18 @@ def test_a_stop_ends_the_waiting() -> None:
         stop.requested = True
         with pytest.raises(StoppedError), admission.admitted("plan b", "plan", 1):
             pass
+
+
+def test_the_time_that_a_process_waited_for_its_turn_does_not_count_as_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    admission = Admission(500, 1, Stop(print), print, available=lambda: None)
+    monkeypatch.setattr(time, "monotonic", iter([100.0, 1000.0, 1060.0, 1159.0, 1161.0]).__next__)
+    limit = Limit(100)
+    with admission.admitted("plan b", "plan", 0) as waited:
+        limit.extend(waited)
+    assert (waited, limit.end) == (60.0, 260.0)
+    assert limit.is_over
+    limit.extend(1000)
+    assert not limit.is_over
 
 
 def test_garbage_is_collected_less_often_only_where_there_is_memory_for_it() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from hashlib import sha256
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +12,9 @@ import pytest
 from tasks.base.objects.bucket import Bucket
 from tasks.base.objects.folder import Folder
 from tasks.base.objects.web import Web
-from tasks.ledger import newest
+from tasks.ledger import storehome
 from tasks.ledger.home import (
+    KEPT,
     BrokenError,
     DeniedError,
     HomeError,
@@ -24,6 +24,7 @@ from tasks.ledger.home import (
     Version,
 )
 from tasks.ledger.storehome import StoreHome
+from tests.ledgerforgeries import Memory
 from tests.servers.azurite import ACCOUNT, KEY, Azurite
 from tests.servers.fileserver import TOKEN, FileServer
 from tests.servers.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
@@ -387,25 +388,46 @@ def test_a_server_that_says_so_with_a_page_is_believed_once_it_has_the_file(serv
     assert list(StoreHome(web(server)).entries(written)) == [(1, b"entry 1")]
 
 
-@pytest.mark.parametrize(
-    ("head", "what"),
-    [
-        ((2, sha256(b"entry 2").hexdigest()), None),
-        ((3, "c" * 64), "entry 3 is missing: the head is at 3"),
-        ((1, sha256(b"entry 1").hexdigest()), "the head is old"),
-        ((2, "c" * 64), "entry 2 was changed or replaced"),
-    ],
-)
-def test_the_newest_entry_is_the_one_that_the_head_names(
-    home: Callable[[], StoreHome], head: tuple[int, str], what: str | None
-) -> None:
-    home().write(None, b"head", {}, [(1, b"entry 1"), (2, b"entry 2")])
-    other = home()
-    version = other.read()
-    assert version
-    known: Any = SimpleNamespace(sequence=head[0], chain=head[1])
-    broken = newest.judge(known, other, version)
-    assert (broken is None) if what is None else (broken is not None and what in broken.what)
+@pytest.mark.parametrize("count", [1, KEPT - 1, KEPT, KEPT + 1, 2 * KEPT - 1, 2 * KEPT, 3 * KEPT])
+def test_the_newest_entries_are_read_without_a_page(home: Callable[[], StoreHome], count: int) -> None:
+    every = [(number, b"entry %d" % number) for number in range(1, count + 1)]
+    version = home().write(None, b"head", {}, every[:1])
+    for first in range(1, count, 50):
+        version = home().write(version, b"head", {}, every[first : first + 50])
+    reader = home()
+    pages: list[object] = []
+    reader._objects = pages.append  # type: ignore[assignment, method-assign, return-value]
+    assert list(reader.recent(version, max(0, count - KEPT))) == every[-KEPT:]
+    assert pages == []
+
+
+def test_an_entry_whose_file_is_gone_is_named(home: Callable[[], StoreHome]) -> None:
+    entries = [(number, b"entry %d" % number) for number in range(1, 6)]
+    writer = home()
+    version = writer.write(None, b"head", {}, entries)
+    assert list(writer.recent(version, 0)) == entries
+    writer.place.remove(storehome._object(sha256(b"entry 3").hexdigest()))
+    for each in (writer, home()):  # also where it was read before
+        with pytest.raises(BrokenError, match="has no entry 3, which its head names"):
+            each.recent(version, 0)
+
+
+def test_a_head_that_an_older_version_wrote_is_read_through_its_page() -> None:
+    place = Memory({})
+    writer = StoreHome(place)
+    entries = [(number, b"entry %d" % number) for number in range(1, KEPT + 2)]
+    version = writer.write(None, b"head", {}, entries)
+    page = storehome._Link(storehome._link(version).entries[:KEPT]).line("")
+    writer._send([page])
+    older = storehome._Link(storehome._link(version).entries[KEPT:], sha256(page).hexdigest())
+    place.files["head"] = older.line("mark") + b"head"
+    found = writer.read()
+    assert found
+    assert list(writer.recent(found, 1)) == entries[1:]
+    assert list(writer.entries(writer.write(found, b"head", {}, [(KEPT + 2, b"next")]))) == [
+        *entries,
+        (KEPT + 2, b"next"),
+    ]
 
 
 def test_a_server_that_is_gone(server: FileServer) -> None:

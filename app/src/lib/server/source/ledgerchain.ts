@@ -3,7 +3,7 @@ import { isObject, number, object, optional, parsed, text } from '$lib/json';
 
 const HEAD = 'application/vnd.doit-tofu.ledger-head+json';
 const STATEMENT = 'application/vnd.in-toto+json';
-const FORMAT = 2;
+const FORMAT = 3;
 const SPKI = Buffer.from('302a300506032b6570032100', 'hex'); // what stands before the 32 bytes of an Ed25519 key
 
 export interface Lease {
