@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+from tests.engine import cached
 
 # Minutes each, and every test waits for a world of its own: whichever worker is free takes the next test.
 _ALONE = ("test_pipelines_ledger",)
@@ -22,13 +25,25 @@ _FIRST = (
 )  # fmt: skip
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort modules; the order within one stays."""
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_configure_node(node: Any) -> None:
+    """Have all workers sort alike, whenever the engine is built meanwhile."""
+    node.workerinput["built"] = _is_built()
 
-    def place(item: pytest.Item) -> tuple[int, bool]:
+
+@cache
+def _is_built() -> bool:
+    return cached().exists()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Sort modules; the order within one stays. What needs no engine comes first while there is none: it is built."""
+    built = getattr(config, "workerinput", {"built": _is_built()})["built"]
+
+    def place(item: pytest.Item) -> tuple[bool, int, bool]:
         order = (*_ALONE, *_FIRST)
-        name = item.path.stem
-        return order.index(name) if name in order else len(order), "unit" in item.path.parts
+        name, unit = item.path.stem, "unit" in item.path.parts
+        return not (built or unit), order.index(name) if name in order else len(order), unit
 
     items.sort(key=place)
 

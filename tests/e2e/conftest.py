@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -17,8 +16,9 @@ import pytest
 
 from tests import backends
 from tests.conftest import KUBERNETES, group
+from tests.engine import engine
 from tests.gomodule import alone
-from tests.repository import ENGINE_VERSION, ROOT, Repository, minimal_config, reader, resource
+from tests.repository import ROOT, Repository, minimal_config, reader, resource
 from tests.servers.imageregistry import ImageRegistry
 from tests.servers.kubernetes import Kubernetes
 from tests.servers.objectstore import ObjectStore
@@ -38,20 +38,8 @@ TOOLS = Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu")
 
 @pytest.fixture(scope="session")
 def tofu() -> Path:
-    """The real engine of the pinned version; `doit setup` in this repository has it, and is run when it is not there."""
-    cached = (
-        Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu"))
-        / f"engines/tofu-{ENGINE_VERSION}/tofu"
-    )
-    with alone("engine"):  # two that set up at once in one checkout: the second is refused
-        for candidate in (cached, Path(shutil.which("tofu") or "/nonexistent")):
-            if candidate.exists() and f"v{ENGINE_VERSION}" in subprocess.check_output(
-                [candidate, "version"], text=True
-            ):
-                return candidate
-        subprocess.run([sys.executable, "-m", "doit", "setup"], cwd=ROOT, check=True)
-        assert cached.exists()
-        return cached
+    """The real engine of the pinned version."""
+    return engine()
 
 
 @pytest.fixture(scope="session")
