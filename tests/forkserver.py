@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import inspect
 import json
 import os
 import pkgutil
@@ -28,10 +29,11 @@ from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import ModuleType
 
 _ROOT = Path(__file__).parent.parent
 _LARGEST = 1 << 20
@@ -159,6 +161,7 @@ def _preload() -> None:
     if "apprise" in sys.modules:
         sys.modules["apprise"].Apprise.instantiate("json://localhost")  # has it import its hundred services
     _compile_templates(package.__name__)
+    _keep_source_lines(package)
     _audit()
     sys.path[:] = path
     gc.collect()
@@ -169,15 +172,37 @@ def _keep_entry_points() -> None:
     """Read the entry points of what is installed once: doit reads them all at each start."""
     read, installed = metadata.entry_points, list(sys.path)
     kept = read()
+    selected = cache(kept.select)
 
     def entry_points(**wanted: str) -> metadata.EntryPoints:
         """What `importlib.metadata` has of this name; where a test brings a distribution of its own, it is found."""
         before, after = sys.path[: -len(installed)], sys.path[-len(installed) :]
-        if after != installed or any(next(Path(folder).glob("*-info"), None) for folder in before):
+        if after != installed or any(map(_has_distribution, before)):
             return read(**wanted)
-        return kept.select(**wanted)
+        return selected(**wanted)
 
+    for group in ("doit.COMMAND", "doit.LOADER", "doit.BACKEND", "doit.REPORTER"):
+        selected(group=group)
     metadata.entry_points = entry_points
+
+
+def _has_distribution(folder: str) -> bool:
+    with suppress(OSError):
+        return any(name.endswith("-info") for name in os.listdir(folder))  # noqa: PTH208 - three times a run
+    return False
+
+
+def _keep_source_lines(package: ModuleType) -> None:
+    """Find the lines of the package's task creators once: doit sorts by them, and reads each one's source for it."""
+    read = inspect.getsourcelines
+    creators = [value for name, value in vars(package).items() if name.startswith("task_")]
+    kept = {creator: read(creator) for creator in creators if inspect.isfunction(creator)}
+
+    def getsourcelines(of: Any) -> tuple[list[str], int]:
+        """What `inspect` has of this name."""
+        return kept[of] if inspect.isfunction(of) and of in kept else read(of)
+
+    inspect.getsourcelines = getsourcelines
 
 
 @cache
