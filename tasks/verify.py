@@ -144,10 +144,11 @@ def _failure(stack: Stack, stage: str, known: Checked) -> CheckFailedError:
     failed = [record for record in known.checks if not record.passed]
     commands = dict.fromkeys(command for record in failed for command in record.commands)
     deployed = [f"deployed: {_deployed_text(known.deployed)}"] if known.deployed else []
+    count = f"{len(failed)} of {len(known.checks)} checks" if known.checks[1:] else "its check"
     kept = "" if stage == STAGE else "; its dependents were not deployed"
     again = (doit(f"verify:{stack.name}"), "; ", doit("deploy"), " repeats the checks and applies nothing")
     return CheckFailedError(
-        f"{len(failed)} of {len(known.checks)} checks failed: {_observations(failed)}",
+        f"{count} failed: {_observations(failed)}",
         found=known,
         stack=stack.name,
         details=[*deployed, *(f"to look closer: `{command}`" for command in commands)],

@@ -42,7 +42,7 @@ def test_a_failed_check_fails_the_run_stops_dependents_and_lets_others_end(build
     )  # fmt: skip
     commit = repository.commit()
     done = repository.doit("deploy", code=1)
-    assert "1 of 1 checks failed" in done.task("deploy", "a")
+    assert "its check failed" in done.task("deploy", "a")
     assert "status 503, expected 200 (looked once)" in done.task("deploy", "a")
     assert "not run: deploy:a failed" in done.task("deploy", "b")
     assert repository.json("receipts", "c.json")["outcome"] == "applied"
@@ -146,7 +146,7 @@ def test_hooks_for_failures_are_told_and_change_nothing(build: Build, service: S
     )
     done = repository.doit("deploy", code=1)
     [told] = (repository.path / "told").read_text().splitlines()
-    assert told.startswith("a 1 of 1 checks failed: ")
+    assert told.startswith("a its check failed: ")
     assert "after a failed deploy exited with 4" in done.out
     assert "status 503, expected 200" in done.task("deploy", "a")
     repository.write(verified(f'{{kind: http, url: "{service.url("/ok")}"}}', more=hooks))
