@@ -6,14 +6,14 @@ import hashlib
 import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import AfterValidator, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ..base.files import canonical_json, sha256_bytes
 from ..base.jsonvalue import Json, JsonObject  # noqa: TC001 - pydantic reads it
-from . import keys, statement
-from .statement import FormatError, Part, Shown
+from . import statement
+from .statement import FormatError, Part, PublicText, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,15 +26,6 @@ ENTRY = "urn:doit-tofu:ledger-entry:1"
 REVOKED = "revoked"
 _APPLIED = "applied"  # an outcome of receipts
 RECENT = 64  # ids of writes that the head keeps: a writer without a response finds its own here
-
-
-def _public(text: str) -> str:
-    if keys.decoded(text) is None:
-        raise ValueError("it is not a public key")
-    return text
-
-
-PublicText = Annotated[str, AfterValidator(_public)]  # a public key as one line of Base64
 
 
 class NewerFormatError(FormatError):

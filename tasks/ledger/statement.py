@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ..base.files import canonical_json
 from ..base.jsonvalue import JsonObject
 from ..base.unseen import one_line
+from . import keys
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -25,6 +26,15 @@ STATEMENT = "application/vnd.in-toto+json"
 HEAD = "application/vnd.doit-tofu.ledger-head+json"
 Shown = Annotated[str, AfterValidator(one_line)]  # for people: whoever can write to a ledger may have written anything
 _TYPE = "https://in-toto.io/Statement/v1"
+
+
+def _public(text: str) -> str:
+    if keys.decoded(text) is None:
+        raise ValueError("it is not a public key")
+    return text
+
+
+PublicText = Annotated[str, AfterValidator(_public)]  # a public key as one line of Base64
 
 
 class FormatError(ValueError):

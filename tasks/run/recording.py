@@ -74,8 +74,7 @@ class Recording:
         self._read_error: DeployError | None = None
         self._announced: LedgerError | bool = False
         self._known: dict[str, str] = {}  # the change that each stack was left by, as read at the beginning
-        # Announced by runs that had ended when this one began, or by this pipeline's.
-        self._begun: dict[str, Begun] = {}
+        self._begun: dict[str, Begun] = {}  # announced by this pipeline's runs, or by others that had ended before
         self._replaced: dict[str, str] = {}  # the change that an apply of each stack replaces, as this run announced it
         self._announcing = threading.Lock()
         self._is_over = False  # whether the report of this job's pipeline has ended before it
