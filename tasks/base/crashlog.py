@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import platform
+import os
+import sys
 import traceback
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -30,7 +31,7 @@ def keep(
         engine: The engine and its version, if one was in use.
     """
     versions = [f"{name} {_version(name)}" for name in ("doit-tofu", "doit")]
-    versions += [f"Python {platform.python_version()}", engine or "no engine yet", _system()]
+    versions += [f"Python {sys.version.split()[0]}", engine or "no engine yet", _system()]
     head = f"{datetime.now(UTC).isoformat(timespec='seconds')} {task}"
     text = "".join(traceback.format_exception(error))
     try:
@@ -41,8 +42,9 @@ def keep(
 
 
 def _system() -> str:
-    """The operating system; `platform.platform()` starts a program to find the processor's name."""
-    return f"{platform.system()} {platform.release()} {platform.machine()}"
+    """The operating system; `platform`, which knows it too, costs each start of a run 2 ms."""
+    known = os.uname()
+    return f"{known.sysname} {known.release} {known.machine}"
 
 
 def _version(name: str) -> str:
