@@ -18,11 +18,11 @@ from ..base.layout import ENGINE_LOCK_FILE, PIPELINE_FILE
 from ..base.problem import NOTHING_CHANGED, Untouched, Where, doit
 from ..base.process import kept_environment
 from ..base.text import few
-from . import diagnostics, progress, statelock, statereads
+from . import diagnostics, statelock, statereads
 from .command import CHANGES_PRESENT, CONFIGURES, EARLY, WRITES, Completed, Context
 from .encryption import REMOTE_STATE
 from .encryption import SINCE as KEYS_SINCE
-from .progress import Progress
+from .progress import Progress, Teller
 from .providercache import ProviderCache, locked_providers
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Engine:
         self._collector = admission.collector(os.environ)
         self._mask = mask
         self._hear = hear
-        self._tell, self._every, self._watch = tell, every, watch
+        self._teller, self._watch = Teller(every, tell), watch
 
     @property
     def streams(self) -> bool:
@@ -183,7 +183,7 @@ class Engine:
         label, under_way = context.label, Progress(stream.fileno())
         self._watch(label, under_way)
         try:
-            with progress.told(under_way, self._every, lambda seconds, what: self._tell(label, seconds, what)):
+            with self._teller.telling(label, under_way):
                 yield
         finally:
             self._watch(label, None)

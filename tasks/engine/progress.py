@@ -77,32 +77,73 @@ def _seconds(hook: JsonObject) -> float:
     return float(found) if isinstance(found, int | float) else 0.0
 
 
-@contextmanager
-def told(progress: Progress, every: float, tell: Callable[[float, str], None]) -> Iterator[None]:
-    """Tell again and again what is under way, until this ends.
+class Teller:
+    """Tells again and again what long applies are at work on, in one thread for all of them.
 
     Args:
-        progress: What is under way.
-        every: Seconds in between; 0 tells nothing.
-        tell: Is given the seconds since the beginning and what is under way.
+        every: Seconds between two times; 0 tells nothing.
+        tell: Is given the label of an apply, the seconds since it began, and what is under way.
     """
-    if not every:
+
+    def __init__(self, every: float, tell: Callable[[str, float, str], None]) -> None:
+        self._every, self._tell = every, tell
+        self._applies: list[_Apply] = []
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def telling(self, label: str, progress: Progress) -> Iterator[None]:
+        """Around an apply; after it, nothing is told of it any more."""
+        apply = _Apply(label, progress, self._every)
+        if self._every:
+            self._add(apply)
         try:
             yield
         finally:
-            progress.close()
-        return
-    ended, began = threading.Event(), time.monotonic()
+            if self._every:
+                with self._changed:
+                    self._applies.remove(apply)
+            apply.end()
 
-    def beat() -> None:
-        while not ended.wait(every):
-            tell(time.monotonic() - began, progress.look())
+    def _add(self, apply: _Apply) -> None:
+        with self._changed:
+            self._applies.append(apply)
+            if len(self._applies) == 1:  # else the thread waits for one that is due before
+                self._changed.notify()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._keep_telling, name="progress", daemon=True)
+                self._thread.start()
 
-    thread = threading.Thread(target=beat, name="progress", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        progress.close()
+    def _keep_telling(self) -> None:
+        while True:
+            self._next().tell(self._tell)
+
+    def _next(self) -> _Apply:
+        """The apply that is due next, once it is."""
+        with self._changed:
+            while True:
+                first = min(self._applies, key=lambda apply: apply.due, default=None)
+                left = first.due - time.monotonic() if first is not None else None
+                if first is not None and left is not None and left <= 0:
+                    first.due += self._every
+                    return first
+                self._changed.wait(left)
+
+
+class _Apply:
+    def __init__(self, label: str, progress: Progress, every: float) -> None:
+        self._label, self._progress = label, progress
+        self._began = time.monotonic()
+        self._has_ended = False
+        self._lock = threading.Lock()
+        self.due = self._began + every
+
+    def tell(self, tell: Callable[[str, float, str], None]) -> None:
+        with self._lock:
+            if not self._has_ended:
+                tell(self._label, time.monotonic() - self._began, self._progress.look())
+
+    def end(self) -> None:
+        with self._lock:
+            self._has_ended = True
+            self._progress.close()
