@@ -73,6 +73,9 @@ class Verifier:
         held = self.home.recent(self.version, wanted - 1)
         # Of entries from before the format that keeps them, only those are known that are there.
         first = min([max(wanted, head.kept or head.sequence + 1), *(number for number, _ in held)])
+        if first > wanted and head.key is None:  # anybody can make a head say so that is not signed
+            earlier = self.home.entries(self.version, wanted - 1)
+            held, first = [*(item for item in earlier if item[0] < first), *held], wanted
         if first > head.sequence and not held:
             return None
         found = Verification(head, first=first, keyed=not any(_replaces_key(data) for _, data in held))

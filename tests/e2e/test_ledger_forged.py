@@ -289,6 +289,20 @@ def test_a_lease_alone_hides_no_forged_entry(ledger: Ledger) -> None:
     refused(ledger, "entry 5 is missing: the head is at 5", "the newest one")
 
 
+@pytest.mark.parametrize("place", ["git"])
+@pytest.mark.parametrize("ledger", [False], indirect=True, ids=["unsigned"])
+def test_a_head_that_claims_to_be_older_hides_no_forged_receipt(ledger: Ledger) -> None:
+    """Without a key, anybody can write a head by which its version need not hold the entries."""
+    for fields in ({"kept": 6}, {"kept": 0, "format": 2}):
+        content = ledger.content()
+        _receipt_changed(content, [])
+        head, _ = record.read_head(content.head)
+        content.head = statement.seal(head.model_copy(update=fields).content(), statement.HEAD, []).to_bytes()
+        ledger.put(content, [])
+        refused(ledger, "the receipt of c is not the one that entry 5 records", str(fields))
+        ledger.restore()
+
+
 @pytest.mark.parametrize("ledger", [False], indirect=True, ids=["unsigned"])
 def test_a_chain_that_was_written_anew_is_named_where_it_was_seen(ledger: Ledger) -> None:
     """Without a key, whoever may write can write all of it; a machine that has seen it knows one of its entries."""

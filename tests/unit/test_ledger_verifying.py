@@ -261,6 +261,49 @@ def test_of_a_ledger_from_before_what_its_version_holds_is_verified() -> None:
     assert what(made) == "entry 21 is missing: 22 follows 20"
 
 
+@dataclass
+class Branch:
+    """A home whose newest version holds some entries, and whose history has more."""
+
+    here: list[tuple[int, bytes]]
+    before: list[tuple[int, bytes]]
+
+    def recent(self, version: Version, after: int) -> list[tuple[int, bytes]]:
+        del version
+        return [item for item in self.here if item[0] > after]
+
+    def entries(self, version: Version, after: int) -> list[tuple[int, bytes]]:
+        del version
+        return [item for item in self.before if item[0] > after]
+
+    def refreshed(self, version: Version) -> bool:
+        del version
+        return False
+
+
+@pytest.mark.parametrize(
+    ("fields", "held"),
+    [({"kept": 81}, 0), ({"kept": 10**9}, 0), ({"kept": 70}, 11), ({"kept": 0, "format": 2}, 0), ({"kept": 0, "format": 2}, 1)],
+    ids=["none", "impossible", "some", "older", "older, the last alone"],
+)  # fmt: skip
+def test_an_unsigned_head_does_not_say_how_much_is_verified(fields: dict[str, int], held: int) -> None:
+    """Whoever may write can let it claim that its versions hold nothing; the history has it all the same."""
+    made = long(None, 80)
+    made.head = made.head.model_copy(update=fields)
+    here = made.entries[len(made.entries) - held :]
+
+    def found(history: list[tuple[int, bytes]]) -> str:
+        verifier = Verifier(made.head, Branch(here, history), Version("tip", b""), None)  # type: ignore[arg-type]
+        broken = verifier.newest(made.shards, {*made.shards})
+        return broken.what if broken else "whole"
+
+    assert found(made.entries) == "whole"
+    assert found(here) == f"entry 17 is missing: {81 - held} follows 16" if held else "entry 17 is missing: the head is at 80"
+    name = record.shard_of("s3")
+    made.shards[name] = {**made.shards[name], "s3": made.shards[name]["s3"].model_copy(update={"receipt": {}})}
+    assert found(made.entries).startswith("the receipt of s3 is not the one that entry")
+
+
 def test_a_chain_that_was_written_anew_is_named_where_it_was_seen() -> None:
     made, other = long(None, 10), Chain(None)
     seen = Mark.of(made.head)
