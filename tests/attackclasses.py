@@ -20,7 +20,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
         "unit/test_forgeries.py", "unit/test_ledger_forgeries.py", "unit/test_observation_forgeries.py",
     ),
     "ledger": (
-        "unit/test_ledger_chain.py", "unit/test_ledger_machine.py", "e2e/test_ledger_trust.py",
+        "unit/test_ledger_chain.py", "unit/test_ledger_machine.py", "e2e/test_ledger_trust.py", "e2e/test_ledger_forged.py",
         "e2e/test_dashboard_ledger.py", "unit/test_ledger_witness.py", "e2e/test_ledger_witness.py",
         "unit/test_approvals.py", "unit/test_statecopy.py",
         "e2e/test_restore.py::test_another_or_a_newer_state_is_not_overwritten",

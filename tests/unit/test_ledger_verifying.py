@@ -298,7 +298,11 @@ def test_an_unsigned_head_does_not_say_how_much_is_verified(fields: dict[str, in
         return broken.what if broken else "whole"
 
     assert found(made.entries) == "whole"
-    assert found(here) == f"entry 17 is missing: {81 - held} follows 16" if held else "entry 17 is missing: the head is at 80"
+    assert (
+        found(here) == f"entry 17 is missing: {81 - held} follows 16"
+        if held
+        else "entry 17 is missing: the head is at 80"
+    )
     name = record.shard_of("s3")
     made.shards[name] = {**made.shards[name], "s3": made.shards[name]["s3"].model_copy(update={"receipt": {}})}
     assert found(made.entries).startswith("the receipt of s3 is not the one that entry")

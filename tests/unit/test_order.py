@@ -44,7 +44,12 @@ def test_one_worker_runs_all_tests_of_a_module(tmp_path: Path) -> None:
     assert used
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", *used[0].split(), str(folder)]
     done = subprocess.run(
-        command, cwd=tmp_path, env={**os.environ, "SEEN": str(seen)}, check=False, capture_output=True, text=True
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "SEEN": str(seen), "PYTHONPATH": str(ROOT)},
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     lines = {path.name.partition(".")[2]: path.read_text().count("ran") for path in seen.iterdir()}
