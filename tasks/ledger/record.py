@@ -131,7 +131,8 @@ class Head(Part):
         format: The format of all of it.
         needs: The oldest version of doit-tofu that may write it.
         ledger: A random id of this ledger, so that its chain is never mistaken for another's.
-        project: The repository, as its forge names it; `formerly` are its former names, oldest first.
+        project: The repository, as its forge names it.
+        formerly: Its former names, oldest first.
         environment: The environment.
         sequence: The number of the last entry.
         chain: The SHA-256 of the last entry.
@@ -198,8 +199,8 @@ class Entry(Part):
         record: The digest of the stack's new record.
         key: The public key for the entries that follow, in the first entry and wherever it changes.
         lost: Whether the previous key is lost: then only the new one signs the change.
-        facts: Others; `complete` and `partly` say which deploys the head beside it names, `from` is the repository's
-            former name, `old` what is wrong with the previous key.
+        facts: Other facts about the event; `complete` and `partly` say which deploys the head beside it names, `from`
+            is the repository's former name, `old` what is wrong with the previous key.
     """
 
     format: int = FORMAT
@@ -309,7 +310,8 @@ _SHARD: TypeAdapter[Shard] = TypeAdapter(Shard)
 
 def is_newer(needs: str) -> bool:
     """Whether writing a ledger needs a newer version of doit-tofu than the first that writes this format."""
-    return [int(part) for part in re.findall(r"\d+", needs)] > [int(part) for part in re.findall(r"\d+", NEEDS)]
+    wanted, known = ([int(part) for part in re.findall(r"\d+", version)] for version in (needs, NEEDS))
+    return wanted > known
 
 
 def shard_of(stack: str) -> str:

@@ -124,15 +124,20 @@ def test_a_release_by_hand_is_refused_while_the_forge_says_that_the_pipeline_run
     died.clone().doit("deploy", CI_PIPELINE_ID="8")
 
 
-def test_a_job_for_checks_leaves_the_lease_to_the_deploy_of_its_pipeline(
-    build: Callable[..., Repository], tmp_path: Path
-) -> None:
+def _paused(build: Callable[..., Repository], tmp_path: Path, **variables: str) -> Remote:
+    """A remote with the stacks `a`, whose apply goes on once there is a file `a`, and `b`."""
     first = build(
         minimal_config(LEDGER).replace("{root}/.state/", f"{tmp_path / 'states'}/"),
         f"stacks/a/main.tf:{resource(extra=_until(tmp_path / 'a'))}", f"stacks/b/main.tf:{resource()}",
     )  # fmt: skip
-    first.variables |= {"GITLAB_CI": "true", "CI_PROJECT_ID": "42", "CI_COMMIT_BRANCH": "main"}
-    remote = Remote(tmp_path, first)
+    first.variables |= variables
+    return Remote(tmp_path, first)
+
+
+def test_a_job_for_checks_leaves_the_lease_to_the_deploy_of_its_pipeline(
+    build: Callable[..., Repository], tmp_path: Path
+) -> None:
+    remote = _paused(build, tmp_path, GITLAB_CI="true", CI_PROJECT_ID="42", CI_COMMIT_BRANCH="main")
     remote.clone().doit("ledger", "init")
     job = remote.clone()
     process = job.start("deploy:a", CI_PIPELINE_ID="7")
@@ -149,11 +154,7 @@ def test_a_job_for_checks_leaves_the_lease_to_the_deploy_of_its_pipeline(
 
 def test_a_copy_of_a_clone_does_not_hold_its_lease(build: Callable[..., Repository], tmp_path: Path) -> None:
     """It has the clone's id, and is another place: two runs would deploy at once."""
-    first = build(
-        minimal_config(LEDGER).replace("{root}/.state/", f"{tmp_path / 'states'}/"),
-        f"stacks/a/main.tf:{resource(extra=_until(tmp_path / 'a'))}", f"stacks/b/main.tf:{resource()}",
-    )  # fmt: skip
-    remote = Remote(tmp_path, first)
+    remote = _paused(build, tmp_path)
     job, copied = remote.clone(), remote.clone()
     job.doit("ledger", "init")
     copy_tree(job.path, copied.path)
@@ -172,12 +173,7 @@ def test_a_copy_of_a_clone_does_not_hold_its_lease(build: Callable[..., Reposito
 def test_a_retry_says_that_the_run_before_it_still_applies_on_this_machine(
     build: Callable[..., Repository], tmp_path: Path
 ) -> None:
-    first = build(
-        minimal_config(LEDGER).replace("{root}/.state/", f"{tmp_path / 'states'}/"),
-        f"stacks/a/main.tf:{resource(extra=_until(tmp_path / 'a'))}", f"stacks/b/main.tf:{resource()}",
-    )  # fmt: skip
-    first.variables |= {"GITLAB_CI": "true", "CI_PROJECT_ID": "42", "CI_COMMIT_BRANCH": "main"}
-    remote = Remote(tmp_path, first)
+    remote = _paused(build, tmp_path, GITLAB_CI="true", CI_PROJECT_ID="42", CI_COMMIT_BRANCH="main")
     remote.clone().doit("ledger", "init")
     job = remote.clone()
     process = job.start("deploy:a", CI_PIPELINE_ID="7")
